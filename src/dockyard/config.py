@@ -1,0 +1,232 @@
+"""Settings: read once from flags, environment and file, validated, then frozen.
+
+A setting is a field of one of the dataclasses here. Flag wins over environment over file over default. The file is
+TOML at ``$XDG_CONFIG_HOME/dockyard/config.toml``; a field ``log_level`` of section ``serve`` is ``log-level`` under
+``[serve]`` there and ``DOCKYARD_SERVE_LOG_LEVEL`` in the environment.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dockyard.errors import DockyardError, SettingInvalid
+from dockyard.oci.reference import DOCKER_HUB, parse_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+T = TypeVar("T", "ClientSettings", "ServeSettings")
+
+_DURATION = re.compile(r"(\d+)([smhd]?)", re.ASCII)
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _setting(default: Any, help_text: str) -> Any:
+    return field(default=default, metadata={"help": help_text})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """What the command line goes by."""
+
+    root: str = _setting("", "folder of the local stores; default $XDG_DATA_HOME/dockyard")
+    context: str = _setting("default", "the engine that commands use")
+    default_registry: str = _setting(DOCKER_HUB, "the registry that plain names such as team/app belong to")
+    insecure_registries: tuple[str, ...] = _setting(
+        (), "hosts spoken to over plain HTTP, or HTTPS with any certificate"
+    )
+    ca_file: str = _setting("", "certificates, in PEM, that registries are checked against besides the system's")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSettings:
+    """What the hub goes by."""
+
+    listen: str = _setting("127.0.0.1:5000", "address and port")
+    data: str = _setting("", "folder of blobs, journal and database; default $XDG_DATA_HOME/dockyard/hub")
+    auth: str = _setting("none", "who may do what: none lets everybody do everything")
+    workers: int = _setting(0, "processes that answer; 0 means one for each core")
+    insecure_open: bool = _setting(False, "allow --auth none on an address that other machines reach")
+    sparse: bool = _setting(False, "accept manifests whose layers or children are not here")
+    upload_expiry: int = _setting(7 * 86400, "seconds after which an untouched upload is dropped; also 12h, 7d")
+    log_level: str = _setting("info", "debug, info, warning or error")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]") or "127.0.0.1", int(port)
+
+
+SECTIONS: dict[str, type[ClientSettings] | type[ServeSettings]] = {"": ClientSettings, "serve": ServeSettings}
+"""Section of the file → the dataclass whose fields it holds."""
+
+
+def config_file(environ: Mapping[str, str]) -> Path:
+    """Where the settings file is."""
+    return _xdg(environ, "XDG_CONFIG_HOME", ".config") / "dockyard" / "config.toml"
+
+
+def data_home(environ: Mapping[str, str]) -> Path:
+    """The folder that dockyard's data goes under."""
+    return _xdg(environ, "XDG_DATA_HOME", ".local/share") / "dockyard"
+
+
+def load_file(path: Path, *, must_exist: bool = False) -> dict[str, Any]:
+    """Read the settings file; ``{}`` where there is none. Raise SettingInvalid on bad TOML and unknown keys."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        if must_exist:
+            raise SettingInvalid(f"there is no settings file {path}") from None
+        return {}
+    except OSError as error:
+        raise SettingInvalid(f"can't read {path}: {error.strerror}") from None
+    import tomllib  # only where there is a file: it costs the cold start
+
+    try:
+        values = tomllib.loads(raw.decode())
+    except ValueError as error:
+        raise SettingInvalid(f"{path} is not valid TOML: {error}") from None
+    for key, _ in flat(values):
+        setting(key)
+    return values
+
+
+def flat(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """``{"serve": {"listen": x}}`` as ``[("serve.listen", x)]``."""
+    out: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        out += [(f"{key}.{name}", item) for name, item in value.items()] if isinstance(value, dict) else [(key, value)]
+    return out
+
+
+def setting(key: str) -> tuple[str, str]:
+    """Split a key such as ``serve.log-level`` into section and field; raise SettingInvalid for one unknown."""
+    section, _, name = key.rpartition(".")
+    known = SECTIONS.get(section)
+    if known is None or name.replace("-", "_") not in {entry.name for entry in fields(known)} or "_" in name:
+        import difflib
+
+        near = difflib.get_close_matches(key, all_keys(), 1)
+        raise SettingInvalid(f"there is no setting {key!r}", hint=f"Did you mean {near[0]!r}?" if near else None)
+    return section, name.replace("-", "_")
+
+
+def all_keys() -> list[str]:
+    """Every key that the file may have."""
+    return [
+        f"{section}.{name}" if section else name
+        for section, known in SECTIONS.items()
+        for name in (entry.name.replace("_", "-") for entry in fields(known))
+    ]
+
+
+def environment_name(key: str) -> str:
+    """The environment variable of a key: ``serve.log-level`` is ``DOCKYARD_SERVE_LOG_LEVEL``."""
+    return "DOCKYARD_" + key.upper().replace(".", "_").replace("-", "_")
+
+
+def resolve(
+    kind: type[T], *, flags: Mapping[str, Any] | None = None, environ: Mapping[str, str], file: Mapping[str, Any]
+) -> T:
+    """Put one section's settings together. ``flags`` has field names, with ``None`` for those not given."""
+    section = next(name for name, known in SECTIONS.items() if known is kind)
+    table = file.get(section, {}) if section else file
+    values: dict[str, Any] = {}
+    for entry in fields(kind):
+        name = entry.name.replace("_", "-")
+        key = f"{section}.{name}" if section else name
+        variable = environment_name(key)
+        if flags and flags.get(entry.name) is not None:
+            values[entry.name] = parse_value(key, flags[entry.name])
+        elif environ.get(variable):
+            values[entry.name] = parse_value(key, environ[variable], source=variable)
+        elif name in table:
+            values[entry.name] = parse_value(key, table[name], source="the settings file")
+    if kind is ClientSettings and not values.get("root"):
+        values["root"] = str(data_home(environ))
+    if kind is ServeSettings and not values.get("data"):
+        values["data"] = str(data_home(environ) / "hub")
+    return kind(**values)
+
+
+def parse_value(key: str, value: Any, *, source: str = "") -> Any:
+    """Check one setting's value, given as text or as TOML has it; raise SettingInvalid."""
+    section, name = setting(key)
+    default = next(entry.default for entry in fields(SECTIONS[section]) if entry.name == name)
+    try:
+        parsed = _PARSERS[type(default)](value)
+        if check := _CHECKS.get(key):
+            check(parsed)
+    except (ValueError, DockyardError) as error:
+        where = f" (from {source})" if source else ""
+        raise SettingInvalid(f"{key}{where}: {error}") from None
+    return parsed
+
+
+def _parse_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    known = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    if str(value).lower() not in known:
+        raise ValueError(f"{value!r} is neither true nor false")
+    return known[str(value).lower()]
+
+
+def _parse_number(value: Any) -> int:
+    match = _DURATION.fullmatch(str(value))
+    if isinstance(value, bool) or not match:
+        raise ValueError(f"{value!r} is not a whole number (durations may end in s, m, h or d)")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def _parse_text(value: Any) -> str:
+    if not isinstance(value, str | Path):
+        raise ValueError(f"{value!r} is not text")
+    return str(value)
+
+
+def _parse_list(value: Any) -> tuple[str, ...]:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise ValueError(f"{value!r} is not a list of text")
+    return tuple(item.strip() for item in items if item.strip())
+
+
+_PARSERS: dict[type, Any] = {bool: _parse_bool, int: _parse_number, str: _parse_text, tuple: _parse_list}
+
+
+def _check_listen(value: str) -> None:
+    host, colon, port = value.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535 or (":" in host and not host.startswith("[")):
+        raise ValueError(f"{value!r} is not an address and port, such as 127.0.0.1:5000")
+
+
+def _check_choice(*choices: str) -> Any:
+    def check(value: str) -> None:
+        if value not in choices:
+            raise ValueError(f"{value!r} is not one of {', '.join(choices)}")
+
+    return check
+
+
+def _check_registry(value: str) -> None:
+    if parse_reference(f"{value}/name").registry != value:
+        raise ValueError(f"{value!r} is not a registry's host, such as localhost:5000")
+
+
+_CHECKS: dict[str, Any] = {
+    "serve.listen": _check_listen,
+    "serve.auth": _check_choice("none"),
+    "serve.log-level": _check_choice("debug", "info", "warning", "error"),
+    "default-registry": _check_registry,
+}
+
+
+def _xdg(environ: Mapping[str, str], variable: str, default: str) -> Path:
+    value = environ.get(variable, "")
+    return Path(value) if value.startswith("/") else Path(environ.get("HOME") or Path.home()) / default

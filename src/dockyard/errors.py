@@ -1,0 +1,195 @@
+"""Every error that dockyard raises on purpose, as one tree.
+
+::
+
+    DockyardError
+    ├── NotFound          404  BlobUnknown, BlobUploadUnknown, ManifestUnknown, NameUnknown,
+    │                          ImageUnknown, ContextUnknown
+    ├── Invalid           400  DigestInvalid, ManifestInvalid, ManifestBlobUnknown, NameInvalid, TagInvalid,
+    │                          BlobUploadInvalid, SizeInvalid, ArchiveInvalid, SettingInvalid
+    ├── Unauthenticated   401
+    ├── Denied            403
+    ├── Unsupported       405
+    ├── Conflict          409
+    ├── TooLarge          413
+    ├── OutOfRange        416  RangeInvalid
+    ├── TooMany           429
+    ├── Unavailable       503
+    └── Full              507
+
+The domain raises by kind; each front door translates kinds once: ``web`` into a status and an OCI error body,
+``cli`` into a message on stderr and an exit code. ``code`` is the identifier of the OCI distribution
+specification, section "Error Codes", where it has one.
+"""
+
+from __future__ import annotations
+
+
+class DockyardError(Exception):
+    """The root of the tree. ``message`` names the thing; ``hint``, where there is one, says what to do."""
+
+    code = "UNKNOWN"
+
+    def __init__(self, message: str, *, hint: str | None = None, detail: object = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.detail = detail
+
+
+class NotFound(DockyardError):
+    """What was asked for is not there, or the asker may not know that it is."""
+
+
+class Invalid(DockyardError):
+    """What came in breaks a rule; sending it again will not help."""
+
+
+class Unauthenticated(DockyardError):
+    """Nobody said who asks, or the credentials are wrong."""
+
+    code = "UNAUTHORIZED"
+
+
+class Denied(DockyardError):
+    """Who asks is known and may not do this."""
+
+    code = "DENIED"
+
+
+class Unsupported(DockyardError):
+    """The thing exists and this is never done to it."""
+
+    code = "UNSUPPORTED"
+
+
+class Conflict(DockyardError):
+    """Another change got there first, or the thing is in use."""
+
+
+class TooLarge(DockyardError):
+    """Over a limit of size."""
+
+    code = "SIZE_INVALID"
+
+
+class OutOfRange(DockyardError):
+    """A range that the content does not have."""
+
+
+class TooMany(DockyardError):
+    """Asked too often. ``retry_after`` is in seconds, where the other side said so."""
+
+    code = "TOOMANYREQUESTS"
+
+    def __init__(self, message: str, *, retry_after: float | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class Unavailable(DockyardError):
+    """The other side, or a part of this one, can't answer now; trying again may help."""
+
+    code = "UNAVAILABLE"
+
+    def __init__(self, message: str, *, retry_after: float | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class Full(DockyardError):
+    """No space left where the bytes should go."""
+
+    code = "NO_SPACE"
+
+
+class BlobUnknown(NotFound):
+    """No such blob in this repository."""
+
+    code = "BLOB_UNKNOWN"
+
+
+class BlobUploadUnknown(NotFound):
+    """No such upload session: it ended, expired or never was."""
+
+    code = "BLOB_UPLOAD_UNKNOWN"
+
+
+class ManifestUnknown(NotFound):
+    """No such tag or manifest in this repository."""
+
+    code = "MANIFEST_UNKNOWN"
+
+
+class NameUnknown(NotFound):
+    """No such repository."""
+
+    code = "NAME_UNKNOWN"
+
+
+class ImageUnknown(NotFound):
+    """No such image in the local store."""
+
+
+class ContextUnknown(NotFound):
+    """No such context on this machine."""
+
+
+class DigestInvalid(Invalid):
+    """Not a digest, or the bytes are not what their digest says."""
+
+    code = "DIGEST_INVALID"
+
+
+class ManifestInvalid(Invalid):
+    """Not a manifest, or one that says two things at once."""
+
+    code = "MANIFEST_INVALID"
+
+
+class ManifestBlobUnknown(Invalid):
+    """A manifest names content that this repository does not have."""
+
+    code = "MANIFEST_BLOB_UNKNOWN"
+
+
+class NameInvalid(Invalid):
+    """Not a repository name or an image reference."""
+
+    code = "NAME_INVALID"
+
+
+class TagInvalid(Invalid):
+    """Not a tag."""
+
+    code = "TAG_INVALID"
+
+
+class BlobUploadInvalid(Invalid):
+    """The upload can't go on as asked."""
+
+    code = "BLOB_UPLOAD_INVALID"
+
+
+class SizeInvalid(Invalid):
+    """The content is longer or shorter than what was announced."""
+
+    code = "SIZE_INVALID"
+
+
+class ArchiveInvalid(Invalid):
+    """An archive or image layout that is truncated, lies about its content, or climbs out of its folder."""
+
+
+class SettingInvalid(Invalid):
+    """A setting with a value it can't have."""
+
+
+class RangeInvalid(OutOfRange):
+    """A chunk that does not start where the upload stands; ``offset`` is where that is, in bytes."""
+
+    code = "BLOB_UPLOAD_INVALID"
+
+    def __init__(self, message: str, *, offset: int) -> None:
+        super().__init__(message)
+        self.offset = offset

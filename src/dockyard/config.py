@@ -36,7 +36,7 @@ class ClientSettings:
     context: str = _setting("default", "the engine that commands use")
     default_registry: str = _setting(DOCKER_HUB, "the registry that plain names such as team/app belong to")
     insecure_registries: tuple[str, ...] = _setting(
-        (), "hosts spoken to over plain HTTP, or HTTPS with any certificate"
+        (), "hosts to speak to over plain HTTP, or HTTPS with any certificate"
     )
     ca_file: str = _setting("", "certificates, in PEM, that registries are checked against besides the system's")
 

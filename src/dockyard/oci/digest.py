@@ -82,7 +82,7 @@ class Hasher:
         """Return the state, tagged with what can load it, or ``None`` where it can't be saved."""
         if not isinstance(self._state, _LibcryptoState):
             return None
-        return self._state.tag + bytes(self._state.context)
+        return self._state.tag + self._state.context.raw
 
     @classmethod
     def load(cls, algorithm: str, saved: bytes | None) -> Self | None:
@@ -94,7 +94,7 @@ class Hasher:
         tag = state.tag
         if not saved.startswith(tag) or len(saved) != len(tag) + len(state.context):
             return None
-        state.context[:] = saved[len(tag) :]
+        state.context.raw = saved[len(tag) :]
         return hasher
 
 
@@ -111,7 +111,7 @@ class _LibcryptoState:
 
         self.functions = functions
         self.tag = functions.tag
-        self.context = (ctypes.c_ubyte * functions.size)()
+        self.context = ctypes.create_string_buffer(functions.size)
         functions.init(self.context)
 
     def update(self, data: bytes | bytearray | memoryview) -> None:
@@ -128,7 +128,7 @@ class _LibcryptoState:
 
     def copy(self) -> _LibcryptoState:
         other = _LibcryptoState(self.functions)
-        other.context[:] = self.context
+        other.context.raw = self.context.raw
         return other
 
     def hexdigest(self) -> str:

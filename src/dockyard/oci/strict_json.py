@@ -9,7 +9,7 @@ from dockyard.errors import Invalid
 
 
 def parse_object(raw: bytes, what: str, error: type[Invalid] = Invalid) -> dict[str, Any]:
-    """Read one JSON object; raise ``error`` on bad UTF-8, a byte order mark, duplicate keys, depth or trailing bytes."""
+    """Read one JSON object; raise ``error`` on bad UTF-8, a BOM, keys twice, depth or trailing bytes."""
     try:
         value = json.loads(raw.decode("utf-8"), object_pairs_hook=_once, parse_constant=_refuse)
     except RecursionError:

@@ -45,7 +45,8 @@ class Platform:
         parts = [system, *rest.split("/")] if slash else [system]
         if not 2 <= len(parts) <= 3 or not all(_WORD.fullmatch(part) for part in parts):
             raise Invalid(f"{text!r} is not a platform: write os/architecture[/variant], such as linux/arm64/v8")
-        return cls(*parts, **({"os_version": version} if version else {})).normal()
+        variant = parts[2] if len(parts) == 3 else ""
+        return cls(parts[0], parts[1], variant, version).normal()
 
     @classmethod
     def of(cls, fields: Mapping[str, object]) -> Platform:

@@ -15,7 +15,7 @@ from dockyard.errors import Invalid
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-_WORD = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
 _ARCHITECTURES = {
     "i386": ("386", ""), "i686": ("386", ""), "x86_64": ("amd64", ""), "x86-64": ("amd64", ""),
     "aarch64": ("arm64", ""), "armhf": ("arm", "v7"), "armel": ("arm", "v6"), "armv7l": ("arm", "v7"),

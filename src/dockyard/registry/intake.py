@@ -1,0 +1,77 @@
+"""A request's body, read ahead of whoever takes it in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from dockyard.content.protocols import CHUNK
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from typing import Self
+
+AHEAD = 4 * CHUNK
+"""Bytes that may wait here before the sender has to."""
+
+
+class Intake:
+    """Gathers a body's chunks, which servers hand over in pieces of about 56 KiB, into some of about 1 MiB.
+
+    Use it as an asynchronous context manager; what was not taken at its end is dropped.
+    """
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._ended = False
+        self._error: BaseException | None = None
+        self._enough, self._room = asyncio.Event(), asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._reader = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._reader.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._reader
+
+    async def take(self, patience: float) -> bytes | None:
+        """Return about 1 MiB, or less at the end or after ``patience`` seconds; ``None`` when all was taken.
+
+        When the sender broke off, its error is raised once everything before it was taken.
+        """
+        if not self._enough.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self._enough.wait()
+        if not self._waiting and self._ended:
+            if self._error:
+                raise self._error
+            return None
+        piece, self._waiting, self._size = self._waiting, [], 0
+        self._room.set()
+        if not self._ended:
+            self._enough.clear()
+        return b"".join(piece)
+
+    async def _read(self) -> None:
+        try:
+            async for chunk in self._chunks:
+                self._waiting.append(chunk)
+                self._size += len(chunk)
+                if self._size >= CHUNK:
+                    self._enough.set()
+                    while self._size >= AHEAD:
+                        self._room.clear()
+                        await self._room.wait()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._ended = True
+            self._enough.set()

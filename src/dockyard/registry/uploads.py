@@ -1,0 +1,268 @@
+"""Upload sessions: bytes come in, are hashed as they come, and become a blob.
+
+Any process may serve any request of a session. Each request takes the session over by raising its generation; the
+one that held it stops before its next write. Bytes are durable before the row says that they are here, so after a
+crash the file is cut to the row's offset and the upload goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from dockyard.errors import BlobUploadUnknown, DigestInvalid, DockyardError, SizeInvalid
+from dockyard.oci.digest import HEX_LENGTH, Digest, Hasher
+from dockyard.registry.answers import Blob, Upload
+from dockyard.registry.catalog import uploads as catalog
+from dockyard.registry.intake import Intake
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+    from concurrent.futures import Executor
+
+    from dockyard.content.blobs import BlobStore, Ingest
+    from dockyard.oci.reference import RepositoryName
+    from dockyard.registry.access import Actor
+    from dockyard.registry.database import Database
+
+CHECKPOINT = 64 * 1024 * 1024
+"""Bytes after which a long request makes durable what it has, so that little is lost when it is cut off."""
+
+PATIENCE = 0.5
+"""Seconds without bytes after which the same is done, at most once in that time."""
+
+
+class Uploads:
+    """The sessions of a hub."""
+
+    def __init__(self, database: Database, blobs: BlobStore, threads: Executor, clock: Callable[[], float]) -> None:
+        """``threads`` do the hashing; ``clock`` gives seconds since 1970."""
+        self._database, self._blobs, self._threads, self._clock = database, blobs, threads, clock
+
+    async def begin(self, actor: Actor, repository: RepositoryName, algorithm: str) -> Upload:
+        """Start a session. DigestInvalid for an algorithm that is not known."""
+        if algorithm not in HEX_LENGTH:
+            raise DigestInvalid(f"unknown digest algorithm {algorithm!r}: use {' or '.join(HEX_LENGTH)}")
+        upload = uuid.uuid4().hex
+        await self._database.write(catalog.begin, upload, repository, actor.id, algorithm, self._now())
+        return Upload(upload, repository, 0, algorithm)
+
+    async def status(self, actor: Actor, repository: RepositoryName, upload: str) -> Upload:
+        """Where the session stands, after stopping the request that still sends to it."""
+        session = await self._take_over(actor, repository, upload, None)
+        return Upload(upload, repository, session.offset, session.algorithm)
+
+    async def append(
+        self,
+        actor: Actor,
+        repository: RepositoryName,
+        upload: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        start: int | None,
+        length: int | None,
+    ) -> Upload:
+        """Take bytes; see ``Registry.append``."""
+        session = await self._take_over(actor, repository, upload, start)
+        async with self._hold(session, {session.algorithm}) as hold:
+            await hold.take_in(chunks, length)
+            await hold.checkpoint()
+        return Upload(upload, repository, hold.offset, session.algorithm)
+
+    async def finish(
+        self,
+        actor: Actor,
+        repository: RepositoryName,
+        upload: str,
+        digest: Digest,
+        chunks: AsyncIterator[bytes],
+        *,
+        start: int | None,
+        length: int | None,
+    ) -> Blob:
+        """Take the last bytes and make the blob; see ``Registry.finish_upload``."""
+        session = await self._take_over(actor, repository, upload, start)
+        async with self._hold(session, {session.algorithm, digest.algorithm}) as hold:
+            await hold.take_in(chunks, length)
+            found = await hold.digests({"sha256", digest.algorithm})
+            if found[digest.algorithm] != digest:
+                await self._drop(upload, session.parts)
+                raise DigestInvalid(f"the uploaded bytes are {found[digest.algorithm]}, and not {digest}")
+            key = await hold.commit(found["sha256"])
+        name = str(found["sha256"])
+        try:
+            winner = await self._database.write(catalog.finish, session, name, digest, hold.offset, key, self._now())
+        except DockyardError:
+            if not await self._database.read(catalog.is_kept, key):
+                await self._blobs.delete(key)
+            raise
+        if winner != key:
+            await self._blobs.delete(key)  # somebody else brought the same bytes first
+        return Blob(digest, hold.offset, self._blobs.path(winner), winner)
+
+    async def cancel(self, actor: Actor, repository: RepositoryName, upload: str) -> None:
+        """End the session and drop its bytes."""
+        session = await self._take_over(actor, repository, upload, None)
+        await self._drop(upload, session.parts)
+
+    async def expire(self, age: int) -> int:
+        """Drop the sessions untouched for ``age`` seconds, and bytes that no session knows; return how many."""
+        since = self._now() - age * 1000
+        dropped = 0
+        for upload, parts in await self._database.read(catalog.untouched, since):
+            if await self._database.write(catalog.remove_untouched, upload, since):
+                await self._blobs.discard(upload, parts)
+                dropped += 1
+        # A session's row goes before its bytes: a crash between the two leaves bytes that nothing names.
+        old = [stored.key async for stored in self._blobs.uploads() if stored.written * 1000 < since]
+        known = await self._database.read(catalog.known, old)
+        for upload in old:
+            if upload not in known:
+                await self._blobs.discard(upload, "")
+                dropped += 1
+        return dropped
+
+    async def _take_over(
+        self, actor: Actor, repository: RepositoryName, upload: str, start: int | None
+    ) -> catalog.Session:
+        return await self._database.write(catalog.take_over, upload, repository, actor.id, start, self._now())
+
+    @asynccontextmanager
+    async def _hold(self, session: catalog.Session, algorithms: Iterable[str]) -> AsyncIterator[_Hold]:
+        def guard() -> None:
+            row = self._database.look_up_here(catalog.GENERATION, session.id)
+            if row is None or row[0] != session.generation:
+                raise catalog.overtaken(session.id)
+
+        try:
+            ingest = await self._blobs.resume(session.id, session.offset, session.parts, guard)
+        except BlobUploadUnknown:
+            await self._drop(session.id, session.parts)
+            raise
+        try:
+            yield _Hold(session, ingest, _hashers(session, algorithms), self._database, self._threads, self._now)
+        finally:
+            ingest.close()
+
+    async def _drop(self, upload: str, parts: str) -> None:
+        await self._database.write(catalog.remove, upload)
+        await self._blobs.discard(upload, parts)
+
+    def _now(self) -> int:
+        return int(self._clock() * 1000)
+
+
+class _Hold:
+    """What one request does to the session that it holds."""
+
+    def __init__(
+        self,
+        session: catalog.Session,
+        ingest: Ingest,
+        hashers: dict[str, Hasher],
+        database: Database,
+        threads: Executor,
+        now: Callable[[], int],
+    ) -> None:
+        self.offset = session.offset
+        self._session, self._ingest, self._hashers = session, ingest, hashers
+        self._database, self._threads, self._now = database, threads, now
+        self._states = self._save()
+        self._durable = session.offset
+        self._syncing: asyncio.Task[None] | None = None
+
+    async def take_in(self, chunks: AsyncIterator[bytes], length: int | None) -> None:
+        """Write and hash all of ``chunks``. What came before an error of theirs is kept, and durable."""
+        began, checked = self.offset, time.monotonic()
+        try:
+            async with Intake(chunks) as intake:
+                while (piece := await intake.take(PATIENCE)) is not None:
+                    if piece:
+                        await self._take(piece)
+                    if length is not None and self.offset - began > length:
+                        raise SizeInvalid(f"more than the announced {length} bytes came")
+                    idle = not piece and time.monotonic() - checked > PATIENCE
+                    if self.offset - self._durable >= CHECKPOINT or (idle and self.offset > self._durable):
+                        self._begin_checkpoint()
+                        checked = time.monotonic()
+            if length is not None and self.offset - began != length:
+                raise SizeInvalid(f"{self.offset - began} bytes came instead of the announced {length}")
+        except SizeInvalid:
+            await self._settle()
+            await self._move(self._session.offset, _states_of(self._session), self._session.parts)
+            raise
+        except BaseException:
+            await self.checkpoint()
+            raise
+
+    async def _take(self, piece: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        hashing = [loop.run_in_executor(self._threads, hasher.update, piece) for hasher in self._hashers.values()]
+        try:
+            await self._ingest.write([piece])
+        finally:
+            await asyncio.gather(*hashing)
+        # Only now do the hashes belong to an offset again.
+        self.offset = self._ingest.offset
+        self._states = self._save()
+
+    async def checkpoint(self) -> None:
+        """Make durable what came, then say so in the session's row. Conflict when another holds the session."""
+        await self._settle()
+        if self.offset > self._durable:
+            self._begin_checkpoint()
+            await self._settle()
+
+    def _begin_checkpoint(self) -> None:
+        """Start making durable what came so far, while more comes; one at a time."""
+        if self._syncing is None or self._syncing.done():
+            self._syncing = asyncio.create_task(self._sync(self.offset, self._states, self._syncing))
+
+    async def _sync(self, offset: int, states: dict[str, bytes | None], before: asyncio.Task[None] | None) -> None:
+        if before:
+            await before  # its error is this one's
+        parts = await self._ingest.sync()
+        await self._move(offset, states, parts)
+        self._durable = offset
+
+    async def _settle(self) -> None:
+        if self._syncing:
+            await self._syncing
+
+    async def _move(self, offset: int, states: dict[str, bytes | None], parts: str) -> None:
+        await self._database.write(catalog.move, self._session, offset, states, parts, self._now())
+
+    async def digests(self, algorithms: Iterable[str]) -> dict[str, Digest]:
+        """The digests of everything; bytes are read back only for a hash that could not be carried on."""
+        missing = {algorithm: Hasher(algorithm) for algorithm in algorithms if algorithm not in self._hashers}
+        if missing:
+            loop = asyncio.get_running_loop()
+            async for piece in self._ingest.reread():
+                for hasher in missing.values():
+                    await loop.run_in_executor(self._threads, hasher.update, piece)
+        return {algorithm: hasher.digest() for algorithm, hasher in (self._hashers | missing).items()}
+
+    async def commit(self, digest: Digest) -> str:
+        """Make the bytes a blob; return its key."""
+        await self._settle()
+        return await self._ingest.commit(digest)
+
+    def _save(self) -> dict[str, bytes | None]:
+        return {algorithm: hasher.save() for algorithm, hasher in self._hashers.items()}
+
+
+def _hashers(session: catalog.Session, algorithms: Iterable[str]) -> dict[str, Hasher]:
+    """The hashes that can go on at the session's offset."""
+    wanted = {"sha256", *algorithms}
+    if session.offset == 0:
+        return {algorithm: Hasher(algorithm) for algorithm in wanted}
+    states = _states_of(session)
+    loaded = {algorithm: Hasher.load(algorithm, states[algorithm]) for algorithm in wanted}
+    return {algorithm: hasher for algorithm, hasher in loaded.items() if hasher}
+
+
+def _states_of(session: catalog.Session) -> dict[str, bytes | None]:
+    return {"sha256": session.sha256, "sha512": session.sha512}

@@ -1,0 +1,119 @@
+"""Every command: where it is, and what its group's help says. The only list; nothing here is imported by reading it."""
+
+from __future__ import annotations
+
+from dockyard.cli.grammar import Branch, Entry
+
+_LS = Entry("dockyard.cli.images:ls", "List images")
+_INSPECT = Entry("dockyard.cli.inspection:inspect", "Display detailed information on one or more images")
+_HISTORY = Entry("dockyard.cli.inspection:history", "Show the history of an image")
+_TAG = Entry("dockyard.cli.names:tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE")
+_RM = Entry("dockyard.cli.names:rm", "Remove one or more images")
+_PRUNE = Entry("dockyard.cli.names:prune", "Remove unused images")
+_PUSH = Entry("dockyard.cli.push:push", "Upload an image to a registry")
+_PULL = Entry("dockyard.cli.pull:pull", "Download an image from a registry")
+_SAVE = Entry("dockyard.cli.archives:save", "Save one or more images to a tar archive (standard output by default)")
+_LOAD = Entry("dockyard.cli.archives:load", "Load images from a tar archive or standard input")
+_IMPORT = Entry("dockyard.cli.archives:import_", "Make an image from a tar archive of a file system")
+_INFO = Entry("dockyard.cli.system:info", "Display information about this machine's stores")
+
+IMAGE = Branch(
+    "Manage images",
+    {
+        "history": _HISTORY,
+        "import": _IMPORT,
+        "inspect": _INSPECT,
+        "load": _LOAD,
+        "ls": _LS,
+        "prune": _PRUNE,
+        "pull": _PULL,
+        "push": _PUSH,
+        "rm": _RM,
+        "save": _SAVE,
+        "tag": _TAG,
+    },
+    {"list": "ls", "remove": "rm"},
+)
+
+CONTEXT = Branch(
+    "Manage contexts: engines with a store and a platform of their own",
+    {
+        "create": Entry("dockyard.cli.contexts:create", "Create a context"),
+        "inspect": Entry("dockyard.cli.contexts:inspect", "Display detailed information on one or more contexts"),
+        "ls": Entry("dockyard.cli.contexts:ls", "List contexts"),
+        "rm": Entry("dockyard.cli.contexts:rm", "Remove one or more contexts and their images"),
+        "show": Entry("dockyard.cli.contexts:show", "Print the name of the current context"),
+        "use": Entry("dockyard.cli.contexts:use", "Set the current context"),
+    },
+    {"list": "ls", "remove": "rm"},
+)
+
+MANIFEST = Branch(
+    "Manage manifest lists: one name for the same image on several platforms",
+    {
+        "annotate": Entry("dockyard.cli.manifests:annotate", "Set the platform of an image in a local manifest list"),
+        "create": Entry("dockyard.cli.manifests:create", "Create a local manifest list to annotate and push"),
+        "inspect": Entry("dockyard.cli.manifests:inspect", "Display an image manifest or manifest list"),
+        "push": Entry("dockyard.cli.manifests:push", "Push a manifest list to a repository"),
+        "rm": Entry("dockyard.cli.manifests:rm", "Delete one or more local manifest lists"),
+    },
+    {},
+)
+
+SYSTEM = Branch(
+    "Manage this machine's stores",
+    {"df": Entry("dockyard.cli.system:df", "Show disk usage"), "info": _INFO},
+    {},
+)
+
+CONFIG = Branch(
+    "Manage settings",
+    {
+        "get": Entry("dockyard.cli.settings:get", "Print the value of a setting"),
+        "ls": Entry("dockyard.cli.settings:ls", "List settings, their values and where those come from"),
+        "set": Entry("dockyard.cli.settings:set_", "Write a setting to the settings file"),
+        "unset": Entry("dockyard.cli.settings:unset", "Take a setting out of the settings file"),
+    },
+    {"list": "ls"},
+)
+
+COMPLETION = Branch(
+    "Generate the completion script for a shell",
+    {
+        "bash": Entry("dockyard.cli.completion:bash", "Generate the completion script for bash"),
+        "fish": Entry("dockyard.cli.completion:fish", "Generate the completion script for fish"),
+        "zsh": Entry("dockyard.cli.completion:zsh", "Generate the completion script for zsh"),
+    },
+    {},
+)
+
+ROOT = Branch(
+    "Images from one hub to the next, without a daemon",
+    {
+        "completion": COMPLETION,
+        "config": CONFIG,
+        "context": CONTEXT,
+        "copy": Entry("dockyard.cli.copying:copy", "Copy an image from anywhere to anywhere"),
+        "help": Entry("dockyard.cli.help:help_", "Show the help of a command"),
+        "history": _HISTORY,
+        "image": IMAGE,
+        "images": _LS,
+        "import": _IMPORT,
+        "info": _INFO,
+        "inspect": _INSPECT,
+        "load": _LOAD,
+        "login": Entry("dockyard.cli.login:login", "Log in to a registry"),
+        "logout": Entry("dockyard.cli.login:logout", "Log out from a registry"),
+        "manifest": MANIFEST,
+        "pull": _PULL,
+        "push": _PUSH,
+        "rmi": _RM,
+        "save": _SAVE,
+        "serve": Entry("dockyard.cli.serve:serve", "Run a hub: a registry on this machine"),
+        "system": SYSTEM,
+        "tag": _TAG,
+        "tags": Entry("dockyard.cli.copying:tags", "List the tags of a repository in its registry"),
+        "version": Entry("dockyard.cli.system:version", "Show the version"),
+    },
+    {},
+)

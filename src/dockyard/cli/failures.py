@@ -1,0 +1,88 @@
+"""Errors as people see them: one line that names the thing, a hint where there is one, and docker's exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from dockyard.cli.grammar import ERROR, Misused, usage_line
+from dockyard.errors import DockyardError
+
+if TYPE_CHECKING:
+    import click
+
+INTERRUPTED, BROKEN_PIPE = 130, 141
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if code not in (0x0A,)}
+
+
+def plain(text: str) -> str:
+    """Text of others made safe for a terminal: control characters are shown, not obeyed."""
+    return text.translate(_CONTROL)
+
+
+def report(error: BaseException) -> int:
+    """Say on stderr what went wrong; return the exit code."""
+    if isinstance(error, BrokenPipeError):
+        return silence()
+    if isinstance(error, KeyboardInterrupt):
+        say("")
+        return INTERRUPTED
+    if isinstance(error, DockyardError):
+        say(f"Error: {error.message}", error.hint)
+    elif isinstance(error, OSError) and error.strerror:
+        say(f"Error: {error.strerror.lower()}{f': {error.filename}' if error.filename else ''}", _space_hint(error))
+    elif isinstance(error, BaseExceptionGroup):
+        return report(_first(error))
+    else:
+        where = "Run the command again with 'dockyard --debug ...' to see where, and report it."
+        say(f"Error: dockyard failed: {type(error).__name__}: {error}", where)
+    return ERROR
+
+
+def report_misuse(error: click.UsageError) -> int:
+    """Say on stderr what is wrong with the command line, as docker does; return the exit code."""
+    lines = [error.message]
+    if isinstance(error, Misused) and error.hint:
+        lines += ["", error.hint]
+    if error.ctx:
+        if not error.message.partition(": ")[2].startswith("unknown command"):
+            lines += ["", usage_line(error.ctx.command, error.ctx)]
+        lines += ["", f"Run '{error.ctx.command_path} --help' for more information"]
+    say("\n".join(lines))
+    return error.code if isinstance(error, Misused) else ERROR
+
+
+def say(text: str, hint: str | None = None) -> None:
+    """Write to stderr; a terminal that is gone is no reason to fail."""
+    try:
+        sys.stdout.flush()
+        print(plain(text), *([plain(hint)] if hint else []), sep="\n", file=sys.stderr, flush=True)
+    except OSError:
+        silence()
+
+
+def silence() -> int:
+    """Nobody reads our output any more: let the interpreter's last flush go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())
+    return BROKEN_PIPE
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error of a group that says most: our own before others."""
+    leaves: list[BaseException] = []
+    for error in group.exceptions:
+        leaves.append(_first(error) if isinstance(error, BaseExceptionGroup) else error)
+    return next((error for error in leaves if isinstance(error, DockyardError)), leaves[0])
+
+
+def _space_hint(error: OSError) -> str | None:
+    if error.errno == errno.ENOSPC:
+        return "Free some space, for example with 'dockyard image prune', and run the same command again."
+    return "See --root and DOCKYARD_ROOT for another place." if error.errno in (errno.EACCES, errno.EROFS) else None

@@ -29,6 +29,7 @@ LAYER, GZIP, ZSTD = f"{OCI}.layer.v1.tar", f"{OCI}.layer.v1.tar+gzip", f"{OCI}.l
 FOREIGN = f"{OCI}.layer.nondistributable.v1.tar+gzip"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+MANIFESTS = (MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_INDEX)
 EMPTY_JSON = "application/vnd.oci.empty.v1+json"
 AMD64 = {"os": "linux", "architecture": "amd64"}
 
@@ -120,7 +121,7 @@ class Layout:
             if not self.path(entry["digest"]).exists():
                 continue
             found[entry["digest"]] = entry["mediaType"]
-            if entry["mediaType"] in (MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_INDEX):
+            if entry["mediaType"] in MANIFESTS:
                 fields = json.loads(self.read(entry["digest"]))
                 todo += [*fields.get("manifests", []), *fields.get("layers", [])]
                 todo += [fields["config"]] if "config" in fields else []

@@ -2,47 +2,116 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import socket
 import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dockyard.content.blobs import LocalBlobs
+from dockyard.errors import BlobUnknown, DigestInvalid, DockyardError, ManifestUnknown, NameUnknown, Unavailable
+from dockyard.oci import media_types, strict_json
+from dockyard.oci.digest import Digest
+from dockyard.oci.manifest import Manifest, parse_manifest
+from dockyard.oci.reference import RepositoryName
+from dockyard.registry.access import Action, allowed, require
 from dockyard.registry.answers import Blob, Page, Pushed, Upload
+from dockyard.registry.catalog import blobs as blob_rows
+from dockyard.registry.catalog import changes, manifests, repositories, tags
+from dockyard.registry.database import Database
+from dockyard.registry.housekeeping import Housekeeping, Pulls
+from dockyard.registry.journal import Journal
+from dockyard.registry.migrate import migrate
+from dockyard.registry.uploads import Uploads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from typing import Self
 
     from dockyard.config import ServeSettings
-    from dockyard.oci.digest import Digest
-    from dockyard.oci.manifest import Manifest
-    from dockyard.oci.reference import RepositoryName, Tag
+    from dockyard.oci.reference import Tag
     from dockyard.registry.access import Actor
 
 __all__ = ["Blob", "Page", "Pushed", "Registry", "Upload"]
+
+LARGE = 64 * 1024
+"""Bytes of a manifest from which on it is parsed in a thread."""
 
 
 class Registry:
     """The hub. One instance in each process; all of them work on the same data folder at once."""
 
+    def __init__(self, settings: ServeSettings, clock: Callable[[], float]) -> None:
+        """Use :meth:`open`."""
+        data = Path(settings.data).absolute()
+        self._clock, self._sparse = clock, settings.sparse
+        self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._blobs = LocalBlobs(data)
+        self._database = Database.at(data / "hub.db")
+        self._journal = Journal(data / "journal", self._database)
+        self._threads = ThreadPoolExecutor(8, "hash")
+        self._uploads = Uploads(self._database, self._blobs, self._threads, clock)
+        self._pulls = Pulls(self._database)
+        self._housekeeping = Housekeeping(
+            self._database,
+            self._journal,
+            self._uploads,
+            self._pulls,
+            holder=self._holder,
+            upload_expiry=settings.upload_expiry,
+            clock=clock,
+        )
+
     @classmethod
     async def open(cls, settings: ServeSettings, *, clock: Callable[[], float] = time.time) -> Self:
-        """Open the data folder, making and migrating it where needed. Unavailable, SettingInvalid."""
-        raise NotImplementedError
+        """Open the data folder, making and migrating it where needed. Full, Unavailable, SettingInvalid."""
+        registry = cls(settings, clock)
+        try:
+            await migrate(registry._database, registry._holder)
+            await registry._journal.catch_up()
+        except BaseException:
+            registry._let_go()
+            raise
+        registry._housekeeping.start()
+        return registry
 
     async def close(self) -> None:
         """Write what is pending and let go of everything."""
-        raise NotImplementedError
+        await self._housekeeping.stop()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._threads.shutdown()
+        self._journal.close()
+        self._database.close()
+        self._blobs.close()
 
     async def ready(self) -> None:
         """Return when database and storage can be written; raise Unavailable when not."""
-        raise NotImplementedError
+        try:
+            await self._database.write(repositories.check)
+            await self._blobs.check()
+        except DockyardError as error:
+            raise Unavailable(error.message, hint=error.hint) from error
 
     async def manifest(self, actor: Actor, repository: RepositoryName, target: Tag | Digest) -> Manifest:
         """Return the manifest with its bytes as they were pushed. ManifestUnknown, NameUnknown."""
-        raise NotImplementedError
+        require(actor, Action.PULL, repository)
+        if isinstance(target, Digest):
+            row = await self._database.look_up(manifests.BY_DIGEST, repository, await self._canonical(target))
+        else:
+            row = await self._database.look_up(manifests.BY_TAG, repository, target)
+        if row is None:
+            await self._require_pushed_to(repository)
+            raise ManifestUnknown(f"there is no manifest {target} in {repository}")
+        return Manifest(row[0], row[1])
 
     def note_pull(self, repository: RepositoryName, digest: Digest) -> None:
         """Count one pull; it is written later, with others."""
-        raise NotImplementedError
+        self._pulls.note(repository, digest, self._clock())
 
     async def put_manifest(
         self,
@@ -57,37 +126,73 @@ class Registry:
 
         TooLarge, ManifestInvalid, DigestInvalid, ManifestBlobUnknown (its ``detail`` lists the digests), Full.
         """
-        raise NotImplementedError
+        require(actor, Action.PUSH, repository)
+        manifest = await _parse(raw, media_type)
+        asked = target if isinstance(target, Digest) else manifest.digest
+        if asked != manifest.digest and asked != Digest.of(raw, asked.algorithm):
+            raise DigestInvalid(f"the manifest's bytes are {Digest.of(raw, asked.algorithm)}, and not {asked}")
+        names = tuple(dict.fromkeys(tags if isinstance(target, Digest) else (target, *tags)))
+        entry = await self._database.write(
+            changes.put, repository, manifest, asked, names, sparse=self._sparse, actor=actor.id, now=self._now()
+        )
+        await self._journal.store(entry)
+        return Pushed(asked, manifest.subject.digest if manifest.subject else None, names)
 
     async def delete_manifest(self, actor: Actor, repository: RepositoryName, target: Tag | Digest) -> None:
-        """Take a tag away, or a manifest with all its tags. ManifestUnknown, NameUnknown, Unsupported."""
-        raise NotImplementedError
+        """Take a tag away, or a manifest with all its tags.
+
+        ManifestUnknown, NameUnknown; Unsupported while an index of the repository needs the manifest.
+        """
+        require(actor, Action.DELETE, repository)
+        if isinstance(target, Digest):
+            entry = await self._database.write(changes.delete, repository, target, actor=actor.id, now=self._now())
+        else:
+            entry = await self._database.write(changes.untag, repository, target, actor=actor.id, now=self._now())
+        await self._journal.store(entry)
 
     async def tags(self, actor: Actor, repository: RepositoryName, *, after: str = "", limit: int) -> Page[str]:
         """Tags in ASCII order, those after ``after``. NameUnknown."""
-        raise NotImplementedError
+        require(actor, Action.PULL, repository)
+        found = await self._database.read(tags.names, repository, after=after, limit=limit + 1)
+        if not found:
+            await self._require_pushed_to(repository)
+        return Page(tuple(found[:limit]), 0 < limit < len(found))
 
     async def repositories(self, actor: Actor, *, after: str = "", limit: int) -> Page[str]:
         """Names in ASCII order of the repositories that something was pushed to."""
-        raise NotImplementedError
+        require(actor, Action.CATALOG, None)
+        found = await self._database.read(repositories.names, after=after, limit=limit + 1)
+        return Page(tuple(found[:limit]), 0 < limit < len(found))
 
     async def referrers(
         self, actor: Actor, repository: RepositoryName, digest: Digest, *, artifact_type: str | None = None
     ) -> bytes:
         """The OCI index of the manifests whose subject is ``digest``; empty where there are none."""
-        raise NotImplementedError
+        require(actor, Action.PULL, repository)
+        found = await self._database.read(manifests.referrers, repository, digest, artifact_type)
+        index = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": found}
+        return strict_json.dump(index)
 
     async def blob(self, actor: Actor, repository: RepositoryName, digest: Digest) -> Blob:
         """Return a blob that the repository may show. BlobUnknown."""
-        raise NotImplementedError
+        require(actor, Action.PULL, repository)
+        row = await self._database.look_up(blob_rows.BLOB, repository, await self._canonical(digest))
+        if row is None:
+            raise BlobUnknown(f"there is no blob {digest} in {repository}")
+        found, now = blob_rows.Shown(*row), self._now()
+        if found.seen < now - blob_rows.SEEN_MS:
+            await self._database.write(blob_rows.renew, found.repository, [found.digest], now)
+        return self._shown(digest, found)
 
     def read(self, blob: Blob, start: int, end: int) -> AsyncIterator[bytes]:
-        """Yield bytes ``start`` up to and without ``end`` in pieces of 1 MiB, read off the event loop."""
-        raise NotImplementedError
+        """Yield bytes ``start`` up to and without ``end`` in pieces of 1 MiB, read off the event loop. Unavailable."""
+        return self._blobs.read(blob.key, start, end)
 
     async def delete_blob(self, actor: Actor, repository: RepositoryName, digest: Digest) -> None:
         """Take a blob out of the repository. BlobUnknown; Unsupported while a manifest there needs it."""
-        raise NotImplementedError
+        require(actor, Action.DELETE, repository)
+        entry = await self._database.write(changes.unlink, repository, digest, actor=actor.id, now=self._now())
+        await self._journal.store(entry)
 
     async def mount(
         self, actor: Actor, repository: RepositoryName, digest: Digest, origin: RepositoryName | None
@@ -96,15 +201,23 @@ class Registry:
 
         ``None`` where that can't be: the client uploads it then.
         """
-        raise NotImplementedError
+        require(actor, Action.PUSH, repository)
+        if origin is None:
+            origin = await self._readable_holder(actor, digest)
+        if origin is None or not allowed(actor, Action.PULL, origin):
+            return None
+        found = await self._database.write(blob_rows.mount, repository, digest, origin, self._now())
+        return self._shown(digest, found) if found else None
 
     async def begin_upload(self, actor: Actor, repository: RepositoryName, *, algorithm: str = "sha256") -> Upload:
         """Start an upload session. ``algorithm`` is what the client will name the blob by. DigestInvalid."""
-        raise NotImplementedError
+        require(actor, Action.PUSH, repository)
+        return await self._uploads.begin(actor, repository, algorithm)
 
     async def upload(self, actor: Actor, repository: RepositoryName, upload_id: str) -> Upload:
         """Where the session stands; a request that still sends to it is stopped. BlobUploadUnknown."""
-        raise NotImplementedError
+        require(actor, Action.PUSH, repository)
+        return await self._uploads.status(actor, repository, upload_id)
 
     async def append(
         self,
@@ -121,7 +234,8 @@ class Registry:
         When ``chunks`` raises, what came before is kept and the error goes on. ``length`` is what was announced.
         BlobUploadUnknown, RangeInvalid (with the offset), SizeInvalid, Conflict (another request took over), Full.
         """
-        raise NotImplementedError
+        require(actor, Action.PUSH, repository)
+        return await self._uploads.append(actor, repository, upload_id, chunks, start=start, length=length)
 
     async def finish_upload(
         self,
@@ -138,8 +252,41 @@ class Registry:
 
         Errors are those of :meth:`append`, and DigestInvalid, which ends the session.
         """
-        raise NotImplementedError
+        require(actor, Action.PUSH, repository)
+        return await self._uploads.finish(actor, repository, upload_id, digest, chunks, start=start, length=length)
 
     async def cancel_upload(self, actor: Actor, repository: RepositoryName, upload_id: str) -> None:
         """End the session and drop its bytes. BlobUploadUnknown."""
-        raise NotImplementedError
+        require(actor, Action.PUSH, repository)
+        await self._uploads.cancel(actor, repository, upload_id)
+
+    async def _canonical(self, digest: Digest) -> str:
+        if digest.algorithm == "sha256":
+            return str(digest)
+        row = await self._database.look_up(blob_rows.ALIAS, str(digest))
+        return row[0] if row else str(digest)
+
+    async def _readable_holder(self, actor: Actor, digest: Digest) -> RepositoryName | None:
+        names: Sequence[str] = [""]
+        while names:
+            names = await self._database.read(blob_rows.holders, digest, after=names[-1], limit=100)
+            for name in names:
+                if allowed(actor, Action.PULL, name):
+                    return RepositoryName(name)
+        return None
+
+    async def _require_pushed_to(self, repository: RepositoryName) -> None:
+        if not await self._database.read(repositories.was_pushed_to, repository):
+            raise NameUnknown(f"there is no repository {repository}")
+
+    def _shown(self, digest: Digest, found: blob_rows.Shown) -> Blob:
+        return Blob(digest, found.size, self._blobs.path(found.key), found.key)
+
+    def _now(self) -> int:
+        return int(self._clock() * 1000)
+
+
+async def _parse(raw: bytes, media_type: str | None) -> Manifest:
+    if len(raw) < LARGE:
+        return parse_manifest(raw, media_type)
+    return await asyncio.to_thread(parse_manifest, raw, media_type)

@@ -141,8 +141,8 @@ def parent(connection: Connection, repository: int, digest: str) -> str | None:
 
 def referrers(
     connection: Connection, repository: RepositoryName, subject: Digest, artifact_type: str | None
-) -> list[Row[Any]]:
-    """The manifests that are about ``subject``: media type, digest, size, artifact type, annotations."""
+) -> list[dict[str, Any]]:
+    """Descriptors of the manifests that are about ``subject``, the oldest first."""
     subjects = {str(subject), *blobs_of.names(connection, blobs_of.canonical(connection, subject))}
     columns = (manifests.c.media_type, manifests.c.digest, manifests.c.size)
     query = (
@@ -152,7 +152,17 @@ def referrers(
     )
     if artifact_type is not None:
         query = query.where(manifests.c.artifact_type == artifact_type)
-    return list(connection.execute(query.order_by(manifests.c.created, manifests.c.digest)))
+    rows = connection.execute(query.order_by(manifests.c.created, manifests.c.digest))
+    return [_descriptor(*row) for row in rows]
+
+
+def _descriptor(media_type: str, digest: str, size: int, artifact_type: str | None, annotations: str) -> dict[str, Any]:
+    descriptor: dict[str, Any] = {"mediaType": media_type, "digest": digest, "size": size}
+    if artifact_type:
+        descriptor["artifactType"] = artifact_type
+    if found := strict_json.parse_object(annotations.encode(), "a manifest's annotations"):
+        descriptor["annotations"] = found
+    return descriptor
 
 
 def _canonical(connection: Connection, digests: Iterable[Digest]) -> dict[Digest, str]:

@@ -1,0 +1,160 @@
+"""The engine: what a machine does with images, each verb once, for the command line and for other front doors."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dockyard.engine.contexts import Contexts
+from dockyard.engine.images import Images
+from dockyard.engine.lookup import Names
+from dockyard.oci.reference import parse_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any, BinaryIO
+
+    from dockyard.config import ClientSettings
+    from dockyard.content.http import RegistryClient
+    from dockyard.content.plan import Plan
+    from dockyard.content.protocols import Event
+    from dockyard.engine.answers import (
+        Context,
+        DiskUsage,
+        HistoryRow,
+        ImageRow,
+        Loaded,
+        Pruned,
+        Pulled,
+        PushDone,
+        Removed,
+    )
+    from dockyard.oci.digest import Digest
+    from dockyard.oci.platform import Platform
+    from dockyard.oci.reference import Reference
+
+    Connect = Callable[[str], RegistryClient]
+    """A client for the host of a registry, not yet entered; who composes the program knows logins and certificates."""
+
+    Filters = Iterable[tuple[str, str]]
+    """Pairs of key and value, as ``--filter key=value`` gives them; several of one key are alternatives."""
+
+
+class Engine:
+    """One context of this machine. Local verbs are plain functions; those that move bytes to others are async."""
+
+    def __init__(self, context: Context, images: Images, names: Names, *, clock: Callable[[], float]) -> None:
+        self.context, self.images, self.names = context, images, names
+        self._clock = clock
+
+    @classmethod
+    def open(cls, settings: ClientSettings, *, clock: Callable[[], float] = time.time) -> Engine:
+        """The engine of the context that the settings name; raises ContextUnknown. Makes no folder."""
+        context = Contexts(Path(settings.root)).get(settings.context)
+        images = Images(Path(context.folder), context.platform)
+        return cls(context, images, Names(settings.default_registry), clock=clock)
+
+    def rows(self, filters: Filters = (), *, digests: bool = False) -> list[ImageRow]:
+        """The lines of ``image ls``, the newest image first; with ``digests`` one for each known digest.
+
+        Filters: ``reference`` (a pattern with ``*``, ``?`` and ``[]``, which stop at ``/``), ``dangling``,
+        ``before``, ``since``, ``label``, ``until``. Raises Invalid for another, ImageUnknown.
+        """
+        from dockyard.engine.listing import rows
+
+        return rows(self.images, self.names, filters, digests=digests, now=self._clock())
+
+    def tag(self, source: str, target: str) -> None:
+        """Give an image one more name: an alias, nothing is copied. ImageUnknown, NameInvalid, TagInvalid."""
+        ...
+
+    def remove(self, name: str, *, force: bool = False) -> list[Removed]:
+        """Take a name away, and delete what nothing needs any more. ImageUnknown; Conflict where force is needed."""
+        ...
+
+    def prune(self, *, all_unused: bool = False, filters: Filters = ()) -> Pruned:
+        """Delete images without a name (``all_unused``: every image no container uses) and content left over.
+
+        Filters: ``until`` (a time or an age such as 24h), ``label``, ``label!``.
+        """
+        ...
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        """One element of docker's ``image inspect`` JSON. ImageUnknown."""
+        ...
+
+    def history(self, name: str) -> list[HistoryRow]:
+        """How an image was made, the newest step first. ImageUnknown."""
+        ...
+
+    def disk_usage(self) -> DiskUsage:
+        """The figures of ``system df``."""
+        ...
+
+    def resolve_id(self, name: str) -> Digest:
+        """The ID of the image that a name, an ID or its first digits mean. ImageUnknown."""
+        ...
+
+    def save(
+        self, names: Sequence[str], out: BinaryIO, *, form: str = "docker", platform: Platform | None = None
+    ) -> None:
+        """Write images as one archive: ``docker`` is what ``docker save`` makes, ``oci`` an image layout in a tar."""
+        ...
+
+    def load(self, source: BinaryIO, *, platform: Platform | None = None) -> list[Loaded]:
+        """Take in the images of an archive, compressed or not. ArchiveInvalid says what is wrong with it; Full."""
+        ...
+
+    def import_(
+        self,
+        source: BinaryIO,
+        name: str | None = None,
+        *,
+        changes: Sequence[str] = (),
+        message: str = "",
+        platform: Platform | None = None,
+    ) -> Digest:
+        """Make an image of one layer from a tar archive of a file system, compressed or not; return its ID."""
+        ...
+
+    def push_references(self, name: str, *, all_tags: bool = False) -> list[Reference]:
+        """The names that ``push`` would send, sorted: one with its tag (latest by default), or all of a repository."""
+        ...
+
+    async def push(
+        self,
+        reference: Reference,
+        connect: Connect,
+        *,
+        platform: Platform | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        concurrency: int = 5,
+    ) -> PushDone:
+        """Send what a name points to, to the registry in the name. ImageUnknown and what the registry raises."""
+        ...
+
+    async def plan_push(self, reference: Reference, connect: Connect, *, platform: Platform | None = None) -> Plan:
+        """What a push would send, without sending it."""
+        ...
+
+    def pull_reference(self, name: str) -> Reference:
+        """The full name that ``pull NAME`` asks a registry for."""
+        return parse_reference(name, default_registry=self.names.default_registry).tagged()
+
+    async def pull(
+        self,
+        reference: Reference,
+        connect: Connect,
+        *,
+        platform: Platform | None = None,
+        all_platforms: bool = False,
+        on_event: Callable[[Event], None] | None = None,
+        concurrency: int = 3,
+    ) -> Pulled:
+        """Fetch an image for the context's platform, another one or all of them, and name it."""
+        ...
+
+    async def remote_tags(self, reference: Reference, connect: Connect) -> list[Reference]:
+        """Every tag of the repository in its registry, for ``pull --all-tags``."""
+        ...

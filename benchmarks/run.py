@@ -1,0 +1,73 @@
+"""``make bench``: our registry and transfers beside the peers', in one run; prints a table, writes docs/performance.md.
+
+``--quick`` takes medians of three and leaves podman out; the full run takes medians of five. ``--only`` measures one
+part and writes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import blobs
+import images
+import machine
+import manifests
+import report
+from samples import Samples
+
+HERE = Path(__file__).parent
+PARTS = ("limits", "uploads", "downloads", "manifests", "transfers", "lists")
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="medians of three, no podman; under five minutes")
+    parser.add_argument("--only", choices=PARTS, action="append", help="measure this part alone, and write nothing")
+    options = parser.parse_args()
+    parts = options.only or PARTS
+    rounds = 3 if options.quick else 5
+
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    layout = Path(subprocess.run([HERE / "image"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
+    cache = layout.parent
+    (cache / "blob").mkdir(exist_ok=True)
+    blob = machine.make_blob(cache / "blob/1GiB")
+    digest = machine.sha256(blob)
+    samples, began = Samples(), time.monotonic()
+    work = Path(tempfile.mkdtemp(prefix="run.", dir=cache))
+    try:
+        if "limits" in parts:
+            machine.limits(samples, rounds, blob, work)
+        if "uploads" in parts:
+            blobs.uploads(samples, rounds, work, blob, digest)
+        if "downloads" in parts:
+            blobs.downloads(samples, rounds, work, blob, digest)
+        if "manifests" in parts:
+            manifests.gets(samples, rounds, 5 if options.quick else 10, work)
+        plan = images.Plan(rounds=rounds, work=work, layout=layout, podman=not options.quick)
+        if "transfers" in parts:
+            images.transfers(samples, plan)
+        if "lists" in parts:
+            images.lists(samples, plan)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+    table = report.table(samples)
+    print(table)
+    if not options.only:
+        facts = [*machine.describe(), f"measured on {machine.file_system(cache)}"]
+        how = f"medians of {rounds}, {(time.monotonic() - began) / 60:.1f} minutes"
+        report.write(HERE.parent / "docs/performance.md", table, facts, how)
+    print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -288,11 +288,13 @@ class Containers:
             "CONTAINERS_CONF": str(settings / "containers.conf"),
             "CONTAINERS_REGISTRIES_CONF": str(settings / "registries.conf"),
             "CONTAINERS_STORAGE_CONF": str(settings / "storage.conf"),
-            "REGISTRY_AUTH_FILE": str(folder / "home/auth.json"),
             "TMPDIR": str(folder / "tmp"),
             "XDG_RUNTIME_DIR": str(self.run),
             "BUILDAH_ISOLATION": "chroot",
         }
+        # podman fails where DOCKER_CONFIG is set and has no file.
+        (folder / "home/.docker").mkdir()
+        (folder / "home/.docker/config.json").write_text("{}")
 
     def __call__(self, *command: str | Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run one of them."""

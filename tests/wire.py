@@ -97,7 +97,7 @@ def held(host: str, repository: str, layout: Layout, name: str = "latest", tag: 
     found: dict[str, str] = {}
     with Wire(host) as wire:
         if tag:
-            tagged = wire.ask("GET", f"/v2/{repository}/manifests/{tag}", headers={"Accept": "*/*"})
+            tagged = wire.ask("GET", f"/v2/{repository}/manifests/{tag}", headers={"Accept": ", ".join(MANIFESTS)})
             assert (tagged.status, tagged.body) == (200, layout.manifest(name)), tagged
         for digest, media_type in layout.reachable(name).items():
             kind = "manifests" if media_type in MANIFESTS else "blobs"

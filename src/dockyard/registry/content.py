@@ -46,6 +46,7 @@ class Registry:
 
     def __init__(self, settings: ServeSettings, clock: Callable[[], float]) -> None:
         """Use :meth:`open`."""
+        self.closed = False
         data = Path(settings.data).absolute()
         self._clock, self._sparse = clock, settings.sparse
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
@@ -80,6 +81,7 @@ class Registry:
 
     async def close(self) -> None:
         """Write what is pending and let go of everything."""
+        self.closed = True
         await self._housekeeping.stop()
         self._let_go()
 

@@ -1,0 +1,44 @@
+"""Hubs without a door."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from registry.pushing import Clock
+
+from dockyard.config import ServeSettings
+from dockyard.registry.content import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def open_registry(tmp_path: Path, clock: Clock) -> AsyncIterator[Callable[..., Awaitable[Registry]]]:
+    """``await open_registry(**settings)``: one more process's worth of the same hub.
+
+    Those that the test does not end with ``close`` of their own are closed with it.
+    """
+    opened: list[Registry] = []
+
+    async def open_one(**settings: object) -> Registry:
+        values = {"data": str(tmp_path / "hub")} | settings
+        opened.append(await Registry.open(ServeSettings(**values), clock=clock))
+        return opened[-1]
+
+    yield open_one
+    for registry in reversed(opened):
+        if not registry.closed:
+            await registry.close()
+
+
+@pytest.fixture
+async def registry(open_registry: Callable[..., Awaitable[Registry]]) -> Registry:
+    return await open_registry()

@@ -43,14 +43,27 @@ def group_help(found: Group, ctx: click.Context) -> str:
 
 def options_help(found: click.Command) -> str:
     """The flags of a command, one below the other, texts wrapped."""
-    options = [param for param in found.params if isinstance(param, click.Option) and not param.hidden]
-    left = [_flag(option) for option in options]
-    column = max((len(flag) for flag in left), default=0) + 3
+    options = sorted_options(found)
+    column = max((len(option_flag(option)) for option in options), default=0) + 3
     lines: list[str] = []
-    for flag, option in sorted(zip(left, options, strict=True), key=lambda pair: pair[1].opts[-1].lstrip("-")):
+    for option in options:
         wrapped = textwrap.wrap(option_text(option), WIDTH - column, break_on_hyphens=False)
-        lines += [flag.ljust(column) + wrapped[0], *(" " * column + line for line in wrapped[1:])]
+        lines += [option_flag(option).ljust(column) + wrapped[0], *(" " * column + line for line in wrapped[1:])]
     return "\n".join(lines)
+
+
+def sorted_options(found: click.Command) -> list[click.Option]:
+    """The flags of a command by their long names."""
+    options = [param for param in found.params if isinstance(param, click.Option) and not param.hidden]
+    return sorted(options, key=lambda option: option.opts[-1].lstrip("-"))
+
+
+def option_flag(option: click.Option) -> str:
+    """``  -f, --filter filter``: a flag's names and the kind of its value."""
+    short = next((name for name in option.opts if not name.startswith("--")), "")
+    long = next(name for name in option.opts if name.startswith("--"))
+    kind = "" if option.is_flag else f" {option.metavar or 'string'}"
+    return f"  {short + ',' if short else '   '} {long}{kind}"
 
 
 def option_text(option: click.Option) -> str:
@@ -83,13 +96,6 @@ def _spellings(ctx: click.Context) -> list[str]:
 
 def _text(found: click.Command) -> str:
     return inspect.cleandoc(found.help or "")
-
-
-def _flag(option: click.Option) -> str:
-    short = next((name for name in option.opts if not name.startswith("--")), "")
-    long = next(name for name in option.opts if name.startswith("--"))
-    kind = "" if option.is_flag else f" {option.metavar or 'string'}"
-    return f"  {short + ',' if short else '   '} {long}{kind}"
 
 
 def _commands(title: str, entries: dict[str, Branch] | dict[str, Entry]) -> str:

@@ -26,9 +26,7 @@ https://docs.docker.com/go/credential-store/
 @command("[OPTIONS] [SERVER]")
 @click.argument("server", required=False)
 @click.option("-u", "--username", metavar="string", help="User name")
-@click.option(
-    "-p", "--password", metavar="string", help="Password or access token; other users of this machine may see it"
-)
+@click.option("-p", "--password", metavar="string", help="Password or access token; others here may see it")
 @click.option("--password-stdin", is_flag=True, help="Read the password or access token from standard input")
 @click.option("--insecure", is_flag=True, help="Allow plain HTTP and any certificate")
 @click.pass_obj

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
-from typing import TYPE_CHECKING, TextIO
+import time
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from dockyard.cli.failures import plain
 from dockyard.cli.tables import width
@@ -140,6 +142,39 @@ class Bars:
             self.stream.flush()
         except (OSError, ValueError):
             self._stop.set()  # the terminal is gone; the transfer goes on
+
+
+class Meter:
+    """A file that is read, and a line on a terminal that says how far."""
+
+    def __init__(self, file: BinaryIO, stream: TextIO) -> None:
+        self._file = file
+        self._stream = stream
+        self._read = 0
+        self._shown = 0.0
+        mode = os.fstat(file.fileno())
+        self._total = mode.st_size if stat.S_ISREG(mode.st_mode) else 0
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.write(f"\r{_CLEAR_LINE}")
+        self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def read(self, size: int = -1) -> bytes:
+        """Read, and say so at most every :data:`FRAME` seconds."""
+        data = self._file.read(size)
+        self._read += len(data)
+        if time.monotonic() - self._shown > FRAME:
+            self._shown = time.monotonic()
+            room = _size(self._stream).columns - len("Loading ") - 1
+            self._stream.write(f"\rLoading {bar(self._read, self._total, room)}{_CLEAR_LINE}")
+            self._stream.flush()
+        return data
 
 
 def progress(words: Mapping[Status, str], stream: TextIO) -> Lines | Bars:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockyard.config import ClientSettings, config_file, load_file, resolve
@@ -11,7 +12,6 @@ from dockyard.oci.reference import familiar, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
     from typing import Any
 
     from dockyard.content.credentials import Credentials
@@ -54,12 +54,14 @@ class Session:
         """A client of one registry, with docker's logins and our settings for it."""
         from dockyard.content.credentials import DockerConfig
         from dockyard.content.http import RegistryClient
+        from dockyard.content.uploads_state import UploadSessions
 
         return RegistryClient(
             host,
             credentials=credentials or DockerConfig.default(self.environ),
             insecure=insecure or host in self.settings.insecure_registries,
             ca_file=self.settings.ca_file or None,
+            uploads=UploadSessions(Path(self.settings.root, "uploads")),
         )
 
     def reference(self, text: str) -> Reference:

@@ -6,7 +6,8 @@
     ├── NotFound          404  BlobUnknown, BlobUploadUnknown, ManifestUnknown, NameUnknown,
     │                          ImageUnknown, ContextUnknown
     ├── Invalid           400  DigestInvalid, ManifestInvalid, ManifestBlobUnknown, NameInvalid, TagInvalid,
-    │                          BlobUploadInvalid, SizeInvalid, ArchiveInvalid, SettingInvalid
+    │                          BlobUploadInvalid, SizeInvalid, PageInvalid, ArchiveInvalid,
+    │                          SettingInvalid
     ├── Unauthenticated   401
     ├── Denied            403
     ├── Unsupported       405
@@ -175,6 +176,12 @@ class SizeInvalid(Invalid):
     """The content is longer or shorter than what was announced."""
 
     code = "SIZE_INVALID"
+
+
+class PageInvalid(Invalid):
+    """A page of a list that can't be: a count that is no number."""
+
+    code = "PAGINATION_NUMBER_INVALID"
 
 
 class ArchiveInvalid(Invalid):

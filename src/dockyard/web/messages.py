@@ -1,0 +1,153 @@
+"""A request and its answer, as handlers see them: a thin, quick layer over ASGI.
+
+Manifests are asked for more than ten thousand times a second, and every object made for each request shows in that
+number; so headers and query are only read when a handler asks for them, and there is no stack of middleware.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from dockyard.errors import TooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+
+    from dockyard.registry.access import Actor
+    from dockyard.web.routing import Route
+
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+Body = bytes | Path
+"""What an answer carries, where it is not made while it is sent."""
+
+WINDOW, PATIENCE = 64 * 1024, 60.0
+"""Bytes that have to arrive within so many seconds, or the sender is given up."""
+
+DRAIN, DRAIN_SECONDS = 1024 * 1024, 2.0
+"""How much of an unwanted body is read, so that its sender gets to read the answer."""
+
+
+class ClientGone(Exception):
+    """The client hung up in the middle; there is nobody to answer."""
+
+
+class ClientSlow(Exception):
+    """The client sends less than :data:`WINDOW` bytes in :data:`PATIENCE` seconds."""
+
+
+@dataclass(slots=True)
+class Response:
+    """An answer. ``size`` is that of the content, sent as Content-Length, where the body does not say it."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    body: Body | AsyncIterator[bytes] = b""
+    size: int | None = None
+
+
+class Request:
+    """One request. ``received`` counts the bytes of its body that were read."""
+
+    __slots__ = ("_ended", "_headers", "_query", "_receive", "_scope", "actor", "method", "received", "route")
+
+    def __init__(self, scope: Scope, receive: Receive, actor: Actor, route: Route) -> None:
+        self.method: str = scope["method"]
+        self.actor = actor
+        self.route = route
+        self.received = 0
+        self._scope, self._receive = scope, receive
+        self._headers: Mapping[bytes, bytes] | None = None
+        self._query: Mapping[str, list[str]] | None = None
+        self._ended = False
+
+    def header(self, name: bytes) -> str | None:
+        """The value of a header; ``name`` in lower case."""
+        if self._headers is None:
+            self._headers = dict(self._scope["headers"])
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def query(self, name: str) -> str | None:
+        """The first value of a parameter of the query."""
+        values = self.queries(name)
+        return values[0] if values else None
+
+    def queries(self, name: str) -> list[str]:
+        """Every value of a parameter of the query."""
+        if self._query is None:
+            text = self._scope["query_string"].decode("latin-1")
+            self._query = parse_qs(text, keep_blank_values=True) if text else {}
+        return self._query.get(name, [])
+
+    @property
+    def length(self) -> int | None:
+        """What Content-Length announces, in bytes; ``None`` where the body is chunked or there is none."""
+        value = self.header(b"content-length")
+        return int(value) if value is not None and value.isdecimal() else None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives. ClientGone, ClientSlow."""
+        due, missing = time.monotonic() + PATIENCE, WINDOW
+        while not self._ended:
+            piece = await self._piece(due)
+            missing -= len(piece)
+            if missing <= 0:
+                due, missing = time.monotonic() + PATIENCE, WINDOW
+            if piece:
+                yield piece
+
+    async def body(self, limit: int) -> bytes:
+        """Return the whole body. TooLarge before anything is read where it announces more than ``limit`` bytes."""
+        if (self.length or 0) > limit:
+            raise TooLarge(f"the body has {self.length} bytes; the limit is {limit}")
+        pieces: list[bytes] = []
+        async for piece in self.chunks():
+            pieces.append(piece)
+            if self.received > limit:
+                raise TooLarge(f"the body has more than {limit} bytes, which is the limit")
+        return b"".join(pieces)
+
+    async def drain(self) -> bool:
+        """Read what is left of a body that nobody wants, a little of it; whether that was all.
+
+        A client that still waits for leave to send is not given it.
+        """
+        if self._ended or (not self.length and self.header(b"transfer-encoding") is None):
+            return True
+        if self.header(b"expect") is not None and not self.received:
+            return False
+        due, limit = time.monotonic() + DRAIN_SECONDS, self.received + DRAIN
+        try:
+            while not self._ended and self.received < limit:
+                await self._piece(due)
+        except ClientSlow:
+            pass
+        return self._ended
+
+    async def gone(self) -> None:
+        """Return when the client hangs up."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def _piece(self, due: float) -> bytes:
+        try:
+            async with asyncio.timeout(due - time.monotonic()):
+                message = await self._receive()
+        except TimeoutError:
+            self._ended = True  # what may still come belongs to no request
+            raise ClientSlow from None
+        if message["type"] != "http.request":
+            self._ended = True
+            raise ClientGone
+        self._ended = not message.get("more_body", False)
+        piece: bytes = message.get("body", b"")
+        self.received += len(piece)
+        return piece

@@ -1,0 +1,60 @@
+"""The distribution API: which handler answers which method on which kind of path.
+
+Source: OCI distribution specification, section "Endpoints".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dockyard.web import v2_blobs, v2_lists, v2_manifests, v2_uploads
+from dockyard.web.messages import Response
+from dockyard.web.refusals import JSON, not_allowed
+from dockyard.web.routing import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from dockyard.registry.content import Registry
+    from dockyard.web.messages import Request
+
+    Handler = Callable[[Registry, Request], Awaitable[Response]]
+
+
+async def get_base(registry: Registry, request: Request) -> Response:
+    """``GET /v2/``: this speaks the protocol."""
+    return Response(200, [JSON], b"{}")
+
+
+HANDLERS: dict[Kind, dict[str, Handler]] = {
+    Kind.BASE: {"GET": get_base},
+    Kind.CATALOG: {"GET": v2_lists.get_catalog},
+    Kind.TAGS: {"GET": v2_lists.get_tags},
+    Kind.REFERRERS: {"GET": v2_lists.get_referrers},
+    Kind.MANIFEST: {
+        "GET": v2_manifests.get_manifest,
+        "PUT": v2_manifests.put_manifest,
+        "DELETE": v2_manifests.delete_manifest,
+    },
+    Kind.BLOB: {"GET": v2_blobs.get_blob, "DELETE": v2_blobs.delete_blob},
+    Kind.UPLOADS: {"POST": v2_uploads.post_uploads},
+    Kind.UPLOAD: {
+        "GET": v2_uploads.get_upload,
+        "PATCH": v2_uploads.patch_upload,
+        "PUT": v2_uploads.put_upload,
+        "DELETE": v2_uploads.delete_upload,
+    },
+}
+for _methods in HANDLERS.values():
+    if "GET" in _methods:
+        # The same work and the same headers; the body is left out where answers are sent.
+        _methods["HEAD"] = _methods["GET"]
+
+
+async def answer(registry: Registry, request: Request) -> Response:
+    """Let the handler answer that is there for this; raise what it raises."""
+    methods = HANDLERS[request.route.kind]
+    handler = methods.get(request.method)
+    if handler is None:
+        return not_allowed(request.method, sorted(methods))
+    return await handler(registry, request)

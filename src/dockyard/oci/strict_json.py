@@ -9,9 +9,11 @@ from dockyard.errors import Invalid
 
 
 def parse_object(raw: bytes, what: str, error: type[Invalid] = Invalid) -> dict[str, Any]:
-    """Read one JSON object; raise ``error`` on bad UTF-8, a BOM, keys twice, depth or trailing bytes."""
+    """Read one JSON object; raise ``error`` on bad UTF-8, half a character, a BOM, keys twice, depth or more bytes."""
     try:
         value = json.loads(raw.decode("utf-8"), object_pairs_hook=_once, parse_constant=_refuse)
+        if b"\\u" in raw:
+            dump(value)  # an escape may have left half of a surrogate pair, which is no text
     except RecursionError:
         raise error(f"{what} is nested too deeply") from None
     except ValueError as problem:

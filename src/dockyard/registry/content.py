@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockyard.content.blobs import LocalBlobs
-from dockyard.errors import BlobUnknown, DigestInvalid, DockyardError, ManifestUnknown, NameUnknown, Unavailable
+from dockyard.errors import (
+    BlobUnknown,
+    DigestInvalid,
+    DockyardError,
+    ManifestInvalid,
+    ManifestUnknown,
+    NameUnknown,
+    Unavailable,
+)
 from dockyard.oci import media_types, strict_json
 from dockyard.oci.digest import Digest
 from dockyard.oci.manifest import Manifest, parse_manifest
@@ -290,5 +298,9 @@ class Registry:
 
 async def _parse(raw: bytes, media_type: str | None) -> Manifest:
     if len(raw) < LARGE:
-        return parse_manifest(raw, media_type)
-    return await asyncio.to_thread(parse_manifest, raw, media_type)
+        manifest = parse_manifest(raw, media_type)
+    else:
+        manifest = await asyncio.to_thread(parse_manifest, raw, media_type)
+    if manifest.artifact_type and not manifest.artifact_type.isprintable():
+        raise ManifestInvalid(f"{manifest.artifact_type!r} is not a media type")
+    return manifest

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import shutil
 import tarfile
-from dataclasses import dataclass
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from running import DOCKYARD, REGISTRIES, environment
 from samples import Samples, Work, must, timed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
     from running import Running
 
@@ -104,19 +105,21 @@ class Podman:
     def __init__(self, folder: Path, layout: Path) -> None:
         self.folder, self.layout = folder, layout
         self.env = environment(folder / "home")
+        # podman refuses a run folder with a path of more than 50 bytes.
+        self.runs = Path(tempfile.mkdtemp(prefix="podman.", dir="/tmp"))
         settings = folder / "home/.config/containers"
         settings.mkdir(parents=True)
         (settings / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
 
     def command(self, *arguments: str | Path, store: str = "store") -> list[str | Path]:
         """The command line, with the folders that are ours."""
-        folders = [f"--root={self.folder}/{store}", f"--runroot={self.folder}/run-{store}"]
+        folders = [f"--root={self.folder}/{store}", f"--runroot={self.runs}/{store}"]
         return ["podman", *folders, "--storage-driver=overlay", "--events-backend=file", *arguments]
 
     def hold(self, host: str) -> None:
         """Have the standard image unpacked in the store, named for a registry."""
-        image = must(self.command("pull", "--quiet", f"oci:{self.layout}:standard"), env=self.env).split()[-1]
-        must(self.command("tag", image, f"{host}/{REPOSITORY}"), env=self.env)
+        store = f"containers-storage:[overlay@{self.folder}/store+{self.runs}/store]{host}/{REPOSITORY}"
+        must(["skopeo", "copy", "--quiet", f"oci:{self.layout}:standard", store], env=self.env)
 
     def push(self, host: str) -> None:
         """Push it as a user would."""
@@ -131,6 +134,14 @@ class Podman:
         """Remove what was pulled."""
         must(self.command("rmi", "--all", "--force", store="fresh"), env=self.env)
 
+    def close(self) -> None:
+        """Unmount the stores, which podman mounts onto themselves, and remove its run folder."""
+        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        for store in self.folder.glob("*/overlay"):
+            if str(store) in mounts:
+                must(["umount", store])
+        shutil.rmtree(self.runs)
+
     def load(self, archive: Path) -> Sequence[str | Path]:
         """Load an archive; return the command that lists what is there."""
         must(self.command("load", "--quiet", "--input", archive, store="many"), env=self.env)
@@ -143,51 +154,48 @@ class Podman:
 
 
 Client = Dockyard | Skopeo | Podman
+CLIENTS: tuple[type[Client], ...] = (Dockyard, Skopeo, Podman)
 
 
-@dataclass
-class Plan:
-    """What is measured in a run."""
-
-    rounds: int
-    work: Path
-    layout: Path
-    podman: bool
-
-    def clients(self) -> list[Client]:
-        """The commands side by side."""
-        kinds: list[type[Client]] = [Dockyard, Skopeo, *([Podman] if self.podman else [])]
-        return [kind(self.work / f"client-{kind.name}", self.layout) for kind in kinds]
+@contextlib.contextmanager
+def clients(work: Path, layout: Path, *, podman: bool) -> Iterator[dict[str, Client]]:
+    """The commands side by side, each with a folder of its own."""
+    made = {kind.name: kind(work / f"client-{kind.name}", layout) for kind in CLIENTS if podman or kind is not Podman}
+    try:
+        yield made
+    finally:
+        for client in made.values():
+            if isinstance(client, Podman):
+                client.close()
 
 
-def transfers(samples: Samples, plan: Plan) -> None:
+def transfers(samples: Samples, rounds: int, work: Path, clients: dict[str, Client]) -> None:
     """Every client against every registry. Process start included, as a user waits for it too."""
-    clients = {client.name: client for client in plan.clients()}
     for registry, kind in REGISTRIES.items():
 
         def push(name: str, kind: type[Running] = kind) -> float:
-            with kind(plan.work / "registry") as server:
+            with kind(work / "registry") as server:
                 clients[name].hold(server.host)
                 return timed(lambda: clients[name].push(server.host))
 
-        samples.alternate(PUSH[registry], plan.rounds, clients, push)
-        with kind(plan.work / "registry") as server:
-            Skopeo(plan.work / "filler", plan.layout).push(server.host)
+        samples.alternate(PUSH[registry], rounds, clients, push)
+        with kind(work / "registry") as server:
+            clients["skopeo"].push(server.host)
 
             def pull(name: str, host: str = server.host) -> float:
                 seconds = timed(lambda: clients[name].pull(host))
                 clients[name].forget()
                 return seconds
 
-            samples.alternate(PULL[registry], plan.rounds, clients, pull)
+            samples.alternate(PULL[registry], rounds, clients, pull)
 
 
-def lists(samples: Samples, plan: Plan) -> None:
+def lists(samples: Samples, work: Path, clients: dict[str, Client]) -> None:
     """A hundred small images in one store; each list is a new process."""
-    archive = plan.work / "hundred.tar"
+    archive = work / "hundred.tar"
     hundred(archive)
     commands = {}
-    for client in plan.clients():
+    for client in clients.values():
         if not isinstance(client, Skopeo):
             command, env = client.load(archive), client.list_env
             printed = must(command, env=env)

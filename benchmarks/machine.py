@@ -8,8 +8,12 @@ import platform
 import socket
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from samples import Samples, Work, must, timed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MIB = 1 << 20
 SIZE = 1024 * MIB
@@ -79,7 +83,7 @@ def limits(samples: Samples, rounds: int, blob: Path, work: Path) -> None:
     """Measure what no server can beat."""
     copy = work / "copy"
     sha256(blob)  # into the page cache
-    subjects = {
+    subjects: dict[Work, Callable[[], float]] = {
         SHA256: lambda: timed(lambda: sha256(blob)),
         LOOPBACK: lambda: timed(lambda: loopback(blob)),
         DISK: lambda: timed(lambda: must(["dd", f"if={blob}", f"of={copy}", "bs=1M", "conv=fsync"])),

@@ -148,6 +148,8 @@ def gets(samples: Samples, rounds: int, seconds: int, work: Path) -> None:
             fill(server)
             print(f"  1,000 tags pushed to {name} in {time.perf_counter() - start:.1f} s", file=sys.stderr)
 
+        refused = dict.fromkeys(servers, 0)
+
         def measure(name: str) -> float:
             os.sync()
             with Mover(servers[name]) as mover:
@@ -155,11 +157,13 @@ def gets(samples: Samples, rounds: int, seconds: int, work: Path) -> None:
                 rate, used, wrong = wrk(servers[name].url, seconds)
                 samples.add(SERVER, name, (servers[name].cpu() - before) / (time.perf_counter() - start))
             samples.add(CLIENT, name, used)
-            samples.add(WRONG, name, wrong)
+            refused[name] += wrong
             samples.add(MOVES, name, sorted(mover.took)[len(mover.took) // 2])
             return rate
 
         samples.alternate(GETS, rounds, servers, measure)
+        for name, count in refused.items():
+            samples.add(WRONG, name, count)
         (work / "empty").mkdir()
         with Nginx(work / "nginx", work / "empty") as nginx:
             rate, used, _ = wrk(nginx.url, seconds)

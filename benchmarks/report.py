@@ -85,8 +85,9 @@ def table(samples: Samples) -> str:
             median = samples.median(work, name)
             values = sorted(subjects[name])
             spread = f"{figure(values[0], work.unit)} to {figure(values[-1], work.unit)}" if len(values) > 1 else ""
-            compared = ours is not None and name != OURS and work.unit in ("s", "/s")
-            factor = "" if not compared else f"{work.better(ours, median):.2f} times as fast"
+            factor = ""
+            if ours is not None and name != OURS and work.unit in ("s", "/s"):
+                factor = f"{work.better(ours, median):.2f} times as fast"
             title = work.name + (f" ({work.note})" if work.note else "")
             lines.append(f"| {title} | {name} | {figure(median, work.unit)} | {spread} | {factor} |")
     lines += ["", "| what we want to reach | here |", "|---|---|"]

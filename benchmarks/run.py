@@ -52,11 +52,11 @@ def main() -> None:
             blobs.downloads(samples, rounds, work, blob, digest)
         if "manifests" in parts:
             manifests.gets(samples, rounds, 5 if options.quick else 10, work)
-        plan = images.Plan(rounds=rounds, work=work, layout=layout, podman=not options.quick)
-        if "transfers" in parts:
-            images.transfers(samples, plan)
-        if "lists" in parts:
-            images.lists(samples, plan)
+        with images.clients(work, layout, podman=not options.quick) as clients:
+            if "transfers" in parts:
+                images.transfers(samples, rounds, work, clients)
+            if "lists" in parts:
+                images.lists(samples, work, clients)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

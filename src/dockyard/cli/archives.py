@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
@@ -60,7 +60,7 @@ def load(session: Session, source: str | None, platform: Platform | None, quiet:
         raise Invalid("requested load from stdin, but stdin is empty")
     with _opened(source or "-") as archive, contextlib.ExitStack() as stack:
         if not quiet and sys.stderr.isatty():
-            archive = stack.enter_context(Meter(archive, sys.stderr))
+            archive = cast("BinaryIO", stack.enter_context(Meter(archive, sys.stderr)))
         loaded = session.engine.load(archive, platform=platform)
     for image in loaded:
         click.echo(f"Loaded image: {session.familiar(image.name)}" if image.name else f"Loaded image ID: {image.id}")

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     import click
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if code not in (0x0A,)}
+_UNSEEN = (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+_CONTROL = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _UNSEEN}
 
 
 def plain(text: str) -> str:
-    """Text of others made safe for a terminal: control characters are shown, not obeyed."""
+    """Text of others made safe for a terminal: characters that move, colour or turn text are shown, not obeyed."""
     return text.translate(_CONTROL)
 
 
@@ -58,7 +59,8 @@ def say(text: str, hint: str | None = None) -> None:
     """Write to stderr; a terminal that is gone is no reason to fail."""
     try:
         sys.stdout.flush()
-        print(plain(text), *([plain(hint)] if hint else []), sep="\n", file=sys.stderr, flush=True)
+        lines = [*text.split("\n"), *(hint.split("\n") if hint else [])]
+        print(*map(plain, lines), sep="\n", file=sys.stderr, flush=True)
     except OSError:
         silence()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -79,7 +80,8 @@ def prune(session: Session, all_unused: bool, filters: Sequence[tuple[str, str]]
 def confirmed(warning: str) -> bool:
     """Ask as docker asks; only ``y`` is yes."""
     click.echo(f"{plain(warning)}\nAre you sure you want to continue? [y/N] ", nl=False)
-    answer = click.get_text_stream("stdin").readline()
+    sys.stdout.flush()
+    answer = sys.stdin.readline()
     if not answer.endswith("\n"):
         click.echo()
     return answer.strip().lower() in ("y", "yes")

@@ -197,7 +197,8 @@ class _Action:
         while at < len(text):
             match = _TOKEN.match(text, at)
             if not match or match.lastgroup is None:
-                raise problem(f"unexpected {text[at]!r} in action", line)
+                unended = text[at] in '"`'
+                raise problem("unterminated quoted string" if unended else f"unexpected {text[at]!r} in action", line)
             self.tokens.append((match.lastgroup, match[0]))
             at = match.end()
         while self.tokens and self.tokens[-1][0] == "space":
@@ -259,7 +260,7 @@ class _Action:
         if kind == "text":
             found = Literal(_unquote(text))
         elif kind == "number":
-            found = Literal(float(text) if re.search(r"[.eE]", text) and "x" not in text.lower() else int(text, 0))
+            found = Literal(self.number(text))
         elif kind == "word" and text in ("true", "false", "nil"):
             found = Literal({"true": True, "false": False, "nil": None}[text])
         elif kind == "word":
@@ -279,6 +280,15 @@ class _Action:
             raise problem("missing value for command" if not kind else f"unexpected {text!r} in operand", self.line)
         self.skip()
         return found
+
+    def number(self, text: str) -> int | float:
+        """Read a number as Go writes them."""
+        try:
+            if "x" in text.lower():
+                return int(text, 16)
+            return float(text) if re.search(r"[.eE]", text) else int(text)
+        except ValueError:  # more digits than Python takes
+            raise problem(f"bad number syntax: {text[:20]!r}", self.line) from None
 
     def fields(self) -> tuple[str, ...]:
         """Read ``.A.B`` that directly follows."""
@@ -318,7 +328,8 @@ def _unquote(text: str) -> str:
     def expand(match: re.Match[str]) -> str:
         code = match[1]
         if code[0] in "xuU":
-            return chr(int(code[1:], 16))
+            point = int(code[1:], 16)
+            return "\ufffd" if point > 0x10FFFF or 0xD800 <= point < 0xE000 else chr(point)
         return chr(int(code, 8)) if len(code) == 3 else _ESCAPES.get(code, code)
 
     return _ESCAPE.sub(expand, text[1:-1])

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 @click.option("--upload-expiry", metavar="duration", help="Drop untouched uploads after that time (default 7d)")
 @click.option("--workers", metavar="int", help="Processes that answer; 0 is one for each core")
 @click.pass_obj
-def serve(session: Session, config: str | None, **flags: Any) -> None:
+def serve(session: Session, /, config: str | None, **flags: Any) -> None:
     """Run a hub: a registry on this machine.
 
     It prints its address once it answers, logs to stderr, and runs until SIGTERM or Ctrl-C.
     """
-    file = load_file(Path(config), must_exist=True) if config else session.file
+    named = config or session.environ.get("DOCKYARD_SERVE_CONFIG")
+    file = load_file(Path(named), must_exist=True) if named else session.file
     settings = resolve(ServeSettings, flags=flags, environ=session.environ, file=file)
     # Not at the top: the web's libraries cost every other command its start.
     from dockyard.web.server import serve as serve_hub

@@ -7,6 +7,7 @@ number; so headers and query are only read when a handler asks for them, and the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +57,18 @@ class Response:
 class Request:
     """One request. ``received`` counts the bytes of its body that were read."""
 
-    __slots__ = ("_ended", "_headers", "_query", "_receive", "_scope", "actor", "method", "received", "route")
+    __slots__ = (
+        "_ended",
+        "_given_up",
+        "_headers",
+        "_query",
+        "_receive",
+        "_scope",
+        "actor",
+        "method",
+        "received",
+        "route",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, actor: Actor, route: Route) -> None:
         self.method: str = scope["method"]
@@ -66,7 +78,7 @@ class Request:
         self._scope, self._receive = scope, receive
         self._headers: Mapping[bytes, bytes] | None = None
         self._query: Mapping[str, list[str]] | None = None
-        self._ended = False
+        self._ended = self._broken = False
 
     def header(self, name: bytes) -> str | None:
         """The value of a header; ``name`` in lower case."""
@@ -116,20 +128,18 @@ class Request:
         return b"".join(pieces)
 
     async def drain(self) -> bool:
-        """Read what is left of a body that nobody wants, a little of it; whether that was all.
+        """Read what is left of a body that nobody wants, a little of it; whether the connection is clean then.
 
-        A client that still waits for leave to send is not given it.
+        A client that still waits for leave to send is not given it. ClientGone.
         """
-        if self._ended or (not self.length and self.header(b"transfer-encoding") is None):
-            return True
+        if self._broken or self._ended or (not self.length and self.header(b"transfer-encoding") is None):
+            return not self._broken
         if self.header(b"expect") is not None and not self.received:
             return False
         due, limit = time.monotonic() + DRAIN_SECONDS, self.received + DRAIN
-        try:
+        with contextlib.suppress(ClientSlow):
             while not self._ended and self.received < limit:
                 await self._piece(due)
-        except ClientSlow:
-            pass
         return self._ended
 
     async def gone(self) -> None:
@@ -142,10 +152,10 @@ class Request:
             async with asyncio.timeout(due - time.monotonic()):
                 message = await self._receive()
         except TimeoutError:
-            self._ended = True  # what may still come belongs to no request
+            self._broken = True
             raise ClientSlow from None
         if message["type"] != "http.request":
-            self._ended = True
+            self._broken = True
             raise ClientGone
         self._ended = not message.get("more_body", False)
         piece: bytes = message.get("body", b"")

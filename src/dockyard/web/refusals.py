@@ -78,8 +78,13 @@ def not_found(path: str) -> Response:
 def not_allowed(method: str, allowed: list[str]) -> Response:
     """Answer for a method that this path does not know."""
     response = error_response(405, "UNSUPPORTED", f"{method[:20]} is not done here; {', '.join(allowed)} is")
-    response.headers.append((b"allow", ", ".join(allowed).encode()))
+    response.headers.append(allow(allowed))
     return response
+
+
+def allow(methods: list[str]) -> tuple[bytes, bytes]:
+    """The header that RFC 9110 wants beside every 405."""
+    return b"allow", ", ".join(methods).encode()
 
 
 def error_response(status: int, code: str, message: str, detail: object = None) -> Response:

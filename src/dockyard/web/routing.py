@@ -24,6 +24,7 @@ class Kind(enum.Enum):
     UPLOADS = "uploads"  # where sessions start
     UPLOAD = "upload"  # one session
     REFERRERS = "referrers"
+    OTHER = "other"  # nothing of the distribution API
 
     # Enum's own hash is a Python function, and one of these is in the key of every dispatch.
     __hash__ = object.__hash__

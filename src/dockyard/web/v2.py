@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dockyard.errors import Unsupported
 from dockyard.web import v2_blobs, v2_lists, v2_manifests, v2_uploads
 from dockyard.web.messages import Response
-from dockyard.web.refusals import JSON, not_allowed
+from dockyard.web.refusals import JSON, allow, not_allowed, refuse
 from dockyard.web.routing import Kind
 
 if TYPE_CHECKING:
@@ -57,4 +58,9 @@ async def answer(registry: Registry, request: Request) -> Response:
     handler = methods.get(request.method)
     if handler is None:
         return not_allowed(request.method, sorted(methods))
-    return await handler(registry, request)
+    try:
+        return await handler(registry, request)
+    except Unsupported as error:
+        response = refuse(error)
+        response.headers.append(allow([method for method in sorted(methods) if method != request.method]))
+        return response

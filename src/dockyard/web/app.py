@@ -1,0 +1,112 @@
+"""The composition root of the web: one ASGI application over one registry.
+
+Everything under ``/v2/`` goes a short way of its own; the few other addresses are Starlette's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from dockyard.errors import DockyardError
+from dockyard.registry.content import Registry
+from dockyard.web.exchange import Exchange
+from dockyard.web.metrics import Metrics
+from dockyard.web.refusals import status_of
+from dockyard.web.routing import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from starlette.requests import Request
+
+    from dockyard.config import ServeSettings
+    from dockyard.web.messages import Receive, Scope, Send
+
+ABOUT = "This is a dockyard hub, a container registry. Push to it: dockyard push {host}/NAME:TAG\n"
+
+
+class App:
+    """The application. Its lifespan opens and closes the registry."""
+
+    def __init__(
+        self, settings: ServeSettings, clock: Callable[[], float], counts: Path | None, closing: Callable[[], None]
+    ) -> None:
+        """Use :func:`create_app`."""
+        self._settings, self._clock, self._closing = settings, clock, closing
+        self._metrics = Metrics(counts)
+        self._exchange = Exchange(self._metrics)
+        self._others = Starlette(
+            routes=[
+                Route("/", self._about),
+                Route("/healthz", self._healthy),
+                Route("/readyz", self._ready),
+                Route("/metrics", self._numbers),
+            ],
+            lifespan=self._lifespan,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's scope."""
+        if scope["type"] == "http" and scope["path"].startswith("/v2"):
+            await self._exchange(self._registry, scope, receive, send)
+        elif scope["type"] == "http":
+            await self._others(scope, receive, self._counting(scope, send))
+        else:
+            await self._others(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        self._registry = await Registry.open(self._settings, clock=self._clock)
+        try:
+            yield
+        finally:
+            await self._registry.close()
+            self._closing()
+
+    def _counting(self, scope: Scope, send: Send) -> Send:
+        began = time.perf_counter()
+
+        async def counted(message: Scope) -> None:
+            if message["type"] == "http.response.start":
+                seconds = time.perf_counter() - began
+                self._metrics.count(scope["method"], Kind.OTHER.value, message["status"], seconds)
+            await send(message)
+
+        return counted
+
+    async def _about(self, request: Request) -> Response:
+        return PlainTextResponse(ABOUT.format(host=request.headers.get("host", "HOST")))
+
+    async def _healthy(self, request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def _ready(self, request: Request) -> Response:
+        try:
+            await self._registry.ready()
+        except DockyardError as error:
+            return JSONResponse({"ready": False, "why": error.message}, status_of(error))
+        return JSONResponse({"ready": True})
+
+    async def _numbers(self, request: Request) -> Response:
+        return Response(self._metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def create_app(
+    settings: ServeSettings,
+    *,
+    clock: Callable[[], float] = time.time,
+    counts: Path | None = None,
+    closing: Callable[[], None] = lambda: None,
+) -> App:
+    """Wire the hub together. The only place that knows every part.
+
+    ``counts`` is the folder in which all workers of a server count; ``closing`` is called when all has ended.
+    """
+    return App(settings, clock, counts, closing)

@@ -1,0 +1,156 @@
+"""One request from its first byte to its line in the log.
+
+The answer is counted before it leaves, and logged once it is gone. An error becomes its answer here, whatever handler
+it came from; what nobody foresaw is logged with its traceback, and told the client without any of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import re
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from dockyard.errors import DockyardError
+from dockyard.registry.access import ANONYMOUS
+from dockyard.web import v2
+from dockyard.web.messages import ClientGone, ClientSlow, Request, Response
+from dockyard.web.refusals import INTERNAL, error_response, not_found, refuse
+from dockyard.web.routing import Kind, Route, parse_path
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from dockyard.registry.content import Registry
+    from dockyard.web.messages import Receive, Scope, Send
+    from dockyard.web.metrics import Metrics
+
+HANGUP = 499
+"""What log and metrics call a request whose client hung up."""
+
+_VERSION = (b"docker-distribution-api-version", b"registry/2.0")
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+_CLOSE = (b"connection", b"close")
+_BODILESS = frozenset({204, 304})
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_NOWHERE = Route(Kind.OTHER)
+
+
+class Exchange:
+    """Answers the requests under ``/v2/``."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._log = structlog.get_logger("dockyard.web")
+        self._ids, self._process = itertools.count(1), os.urandom(4).hex()
+
+    async def __call__(self, registry: Registry, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        began = time.perf_counter()
+        request = Request(scope, receive, ANONYMOUS, _NOWHERE)
+        asked = request.header(b"x-request-id")
+        name = asked if asked and _REQUEST_ID.fullmatch(asked) else f"{self._process}-{next(self._ids)}"
+        response = await self._answer(registry, scope, request, name)
+        self._metrics.count(request.method, request.route.kind.value, response.status, time.perf_counter() - began)
+        headers = [_VERSION, _NO_SNIFFING, (b"x-request-id", name.encode()), *response.headers]
+        if not await _settled(request):
+            headers.append(_CLOSE)
+        sent = 0
+        try:
+            if response.status != HANGUP:
+                sent = await _send(request, response, headers, send)
+        finally:
+            self._metrics.moved(request.received, sent)
+            self._note(scope, request, name, response.status, time.perf_counter() - began, sent)
+
+    async def _answer(self, registry: Registry, scope: Scope, request: Request, name: str) -> Response:
+        try:
+            # As it was sent: an escaped slash is not a slash.
+            route = parse_path(scope["raw_path"].decode("latin-1"))
+            if route is None:
+                return not_found(scope["path"])
+            request.route = route
+            return await v2.answer(registry, request)
+        except DockyardError as error:
+            response = refuse(error, request.route)
+            if response.status >= 500:
+                self._log.warning("request refused", id=name, error=error.message)
+            return response
+        except ClientGone:
+            return Response(HANGUP)
+        except ClientSlow:
+            return error_response(408, "TIMEOUT", "the request's body came too slowly and was given up")
+        except Exception:
+            self._log.exception("request failed", id=name)
+            return error_response(500, "UNKNOWN", INTERNAL)
+
+    def _note(self, scope: Scope, request: Request, name: str, status: int, seconds: float, sent: int) -> None:
+        route, client = request.route, scope["client"]
+        # The id of a session is the right to write to it.
+        rest = route.rest[:8] if route.kind is Kind.UPLOAD else route.rest
+        self._log.info(
+            "request",
+            id=name,
+            method=request.method,
+            route=route.kind.value,
+            repository=route.repository,
+            target=rest[:200],
+            status=status,
+            ms=round(seconds * 1000, 3),
+            received=request.received,
+            sent=sent,
+            client=client[0] if client else "",
+            agent=(request.header(b"user-agent") or "")[:200],
+        )
+
+
+async def _settled(request: Request) -> bool:
+    """Whether nothing of the request is left on the connection, which can then serve the next one."""
+    try:
+        return await request.drain()
+    except ClientGone:
+        return False
+
+
+async def _send(request: Request, response: Response, headers: list[tuple[bytes, bytes]], send: Send) -> int:
+    """Send the answer; return the bytes of its body."""
+    body = response.body
+    size = len(body) if isinstance(body, bytes) else response.size
+    if response.status not in _BODILESS:
+        headers.append((b"content-length", b"%d" % (size or 0)))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if request.method == "HEAD":
+        await send({"type": "http.response.body", "body": b""})
+        return 0
+    if isinstance(body, bytes):
+        await send({"type": "http.response.body", "body": body})
+        return len(body)
+    if isinstance(body, Path):
+        # From here on the server sends the file by itself, whole.
+        await send({"type": "http.response.pathsend", "path": str(body)})
+        return size or 0
+    return await _stream(request, body, send)
+
+
+async def _stream(request: Request, body: AsyncIterator[bytes], send: Send) -> int:
+    """Send piece by piece until the end, or until the client hangs up: sending into nothing raises no error."""
+    sent = 0
+    gone = asyncio.ensure_future(request.gone())
+    try:
+        async for piece in body:
+            if gone.done():
+                return sent
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            sent += len(piece)
+        await send({"type": "http.response.body", "body": b""})
+        return sent
+    finally:
+        gone.cancel()
+        if isinstance(body, AsyncGenerator):
+            await body.aclose()

@@ -1,0 +1,166 @@
+"""The server: granian with several worker processes on one data folder.
+
+The first line on stdout is the address, once it answers; logs go to stderr. SIGTERM and SIGINT end it: no new
+connection is taken, running transfers end, for :data:`GRACE_SECONDS` at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import errno
+import ipaddress
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import Server
+
+from dockyard.errors import SettingInvalid, Unavailable
+from dockyard.registry.content import Registry
+from dockyard.web import logs
+from dockyard.web.app import App, create_app
+
+if TYPE_CHECKING:
+    from dockyard.config import ServeSettings
+
+GRACE_SECONDS = 60
+"""How long running transfers may take after the signal to end."""
+
+CONNECTIONS = 4096
+"""Connections that one worker serves at once, idle ones included."""
+
+# docker closes an idle connection after 90 seconds. A server that closes first makes a push fail now and then, as the
+# next request is already under way.
+_IDLE_MILLISECONDS = 120_000
+
+_GRANIAN_LOG: dict[str, Any] = {
+    "formatters": {"plain": {"format": "%(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain", "stream": "ext://sys.stderr"}},
+    "loggers": {"_granian": {"handlers": ["stderr"], "propagate": False}},
+}
+
+
+def serve(settings: ServeSettings) -> None:
+    """Serve until a signal says to end. SettingInvalid, Unavailable when it can't start; SystemExit when it fails."""
+    host, port = settings.address
+    if settings.auth == "none" and not settings.insecure_open and not _is_loopback(host):
+        raise SettingInvalid(
+            f"with --auth none everybody who reaches {host} could push and delete",
+            hint="Listen on 127.0.0.1, or say --insecure-open if that is meant.",
+        )
+    with _reserve(host, port) as reserved:
+        port = reserved.getsockname()[1]
+        # Once here, so that what is wrong with the folder is said before anything starts.
+        asyncio.run(_open_once(settings))
+        counts = Path(tempfile.mkdtemp(prefix="dockyard-counts-"))
+        server = Server(
+            "dockyard",
+            address=host,
+            port=port,
+            interface=Interfaces.ASGI,
+            workers=settings.workers or len(os.sched_getaffinity(0)),
+            runtime_mode=RuntimeModes.st,
+            loop=Loops.uvloop,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(header_read_timeout=_IDLE_MILLISECONDS),
+            websockets=False,
+            backpressure=CONNECTIONS,
+            respawn_failed_workers=True,
+            workers_kill_timeout=GRACE_SECONDS,
+            log_level=LogLevels.error,
+            log_dictconfig=_GRANIAN_LOG,
+        )
+        try:
+            server.on_startup(partial(_announce, host, port))
+            server.serve(target_loader=partial(_load, settings, counts), wrap_loader=False)
+        finally:
+            shutil.rmtree(counts, ignore_errors=True)
+
+
+async def _open_once(settings: ServeSettings) -> None:
+    registry = await Registry.open(settings)
+    await registry.close()
+
+
+def _load(settings: ServeSettings, counts: Path) -> App:
+    """Make the application of one worker; runs in its process."""
+    _end_with_parent()
+    writer = logs.configure(settings.log_level)
+    return create_app(settings, counts=counts, closing=writer.close)
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the first process dies: workers must not hold the port without it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _reserve(host: str, port: int) -> socket.socket:
+    """Take the port for ourselves; ``0`` is any free one. Unavailable where somebody has it.
+
+    Workers listen with SO_REUSEPORT, which lets two servers share a port without a word. So it is bound without that
+    first, and held, bound and not listening, for as long as we run.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    reserved = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind((host, port))
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    except OSError as error:
+        reserved.close()
+        if error.errno == errno.EADDRINUSE:
+            raise Unavailable(
+                f"port {port} of {host} is taken by another program",
+                hint=f"Choose another one, such as --listen {host}:{port + 1}, or --listen {host}:0 for any free one.",
+            ) from None
+        raise SettingInvalid(f"can't listen on {host}:{port}: {error.strerror or error}") from None
+    return reserved
+
+
+def _announce(host: str, port: int) -> None:
+    """Print the address as soon as it answers."""
+    threading.Thread(target=_print_address, args=(host, port), daemon=True).start()
+
+
+def _print_address(host: str, port: int) -> None:
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    while not _answers(_url(reachable, port)):
+        time.sleep(0.01)
+    print(_url(host, port), flush=True)
+
+
+def _answers(url: str) -> bool:
+    # No proxy of the environment stands between us and ourselves.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{url}/healthz", timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -57,7 +57,7 @@ class Response:
 class Request:
     """One request. ``received`` counts the bytes of its body that were read."""
 
-    __slots__ = (
+    __slots__ = ("_broken", "_ended", "_headers", "_query", "_receive", "_scope", "actor", "method", "received", "route")
         "_ended",
         "_given_up",
         "_headers",

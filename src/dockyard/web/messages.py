@@ -57,9 +57,9 @@ class Response:
 class Request:
     """One request. ``received`` counts the bytes of its body that were read."""
 
-    __slots__ = ("_broken", "_ended", "_headers", "_query", "_receive", "_scope", "actor", "method", "received", "route")
+    __slots__ = (
+        "_broken",
         "_ended",
-        "_given_up",
         "_headers",
         "_query",
         "_receive",

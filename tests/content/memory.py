@@ -93,9 +93,7 @@ class Memory:
         """Put an index in and return its descriptor."""
         return self.add_manifest(make_index(children), name)
 
-    def add_manifest(
-        self, manifest: Manifest, name: str | None = None, platform: Platform | None = None
-    ) -> Descriptor:
+    def add_manifest(self, manifest: Manifest, name: str | None = None, platform: Platform | None = None) -> Descriptor:
         """Put a manifest in, without asking whether its content is there."""
         self.manifests[manifest.digest] = manifest
         if name is not None:

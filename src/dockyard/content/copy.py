@@ -56,14 +56,14 @@ async def copy(
     sink: Sink,
     name: str | Digest,
     *,
-    to: str | None,
+    to: str | None = None,
     platform: Platform | None = None,
     origins: Origins = no_origins,
     on_event: Callable[[Event], None] | None = None,
     concurrency: int = CONCURRENCY,
     retry: Retry | None = None,
 ) -> Copied:
-    """Copy the image that the source calls ``name`` and call it ``to`` in the sink; with ``None`` it stays unnamed.
+    """Copy the image that the source calls ``name`` and call it ``to`` in the sink; without ``to`` it stays unnamed.
 
     An index goes over with all it names, or as the manifest of one ``platform``. What the sink has is not sent;
     what a neighbour has is mounted. Blobs go first, then the manifests that need them, the name last: whenever this

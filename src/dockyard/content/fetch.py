@@ -16,7 +16,16 @@ from dockyard.content import auth
 from dockyard.content.failures import failure
 from dockyard.content.protocols import CHUNK
 from dockyard.content.streams import closing
-from dockyard.errors import BlobUnknown, DockyardError, SizeInvalid, TooLarge, Unavailable
+from dockyard.errors import (
+    BlobUnknown,
+    Denied,
+    DockyardError,
+    NotFound,
+    SizeInvalid,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -44,7 +53,7 @@ PATIENCE = 0.25
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)", re.ASCII)
 
 
-def spans(start: int, end: int, size: int = PART) -> Iterator[tuple[int, int]]:
+def spans(start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
     """Split the half-open range ``start``..``end`` into ranges of ``size``, the last one as long as what is left."""
     for first in range(start, end, size):
         yield first, min(first + size, end)
@@ -96,14 +105,16 @@ async def fetch_foreign(client: RegistryClient, blob: Descriptor, start: int) ->
     for url in blob.urls:
         try:
             async with client.request(
-                "GET", url, expect={200, 206}, where=url[:200], headers=_range(start, blob.size), missing=BlobUnknown
+                "GET", url, None, expect={200, 206}, where=url[:200], headers=_range(start, blob.size)
             ) as response:
                 async with closing(_body(response, blob, start, blob.size, url[:200])) as chunks:
                     async for chunk in chunks:
                         yield chunk
                 return
-        except (BlobUnknown, Unavailable) as error:
+        except Unavailable as error:
             problem = error
+        except (NotFound, Denied, Unauthenticated):
+            continue
     raise problem
 
 
@@ -127,7 +138,7 @@ class _Ahead:
     def __init__(self, remote: Remote, blob: Descriptor, start: int, where: str) -> None:
         self.start = start
         self._remote, self._blob, self._where = remote, blob, where
-        self._left = spans(start, blob.size)
+        self._left = spans(start, blob.size, PART)
         self._tasks: deque[asyncio.Task[bytes | None]] = deque()
         self._fill()
 
@@ -214,14 +225,21 @@ async def _gathered(response: aiohttp.ClientResponse, where: str) -> AsyncIterat
     """Join what arrives to about CHUNK bytes: each piece costs its receiver a hop to a thread."""
     pieces: list[bytes] = []
     length, since = 0, time.monotonic()
+    cut: Unavailable | None = None
     while True:
-        with failure(where=where):
-            piece = await response.content.readany()
+        piece = b""
+        try:
+            with failure(where=where):
+                piece = await response.content.readany()
+        except Unavailable as error:
+            cut = error  # raised once what came before it is passed on: it need not come again
         pieces.append(piece)
         length += len(piece)
         if not piece or length >= CHUNK or time.monotonic() - since > PATIENCE:
             if length:
                 yield pieces[0] if length == len(pieces[0]) else b"".join(pieces)
+            if cut:
+                raise cut
             if not piece:
                 return
             pieces, length, since = [], 0, time.monotonic()

@@ -133,9 +133,9 @@ class RegistryClient:
         seen: set[str] = set()
         page: str | None = target
         while page and page not in seen:
-            seen.add(page)
             async with self.request("GET", page, scopes, expect={200}, where=where, missing=missing) as response:
                 body = await read_all(response, MAX_PAGE, where)
+                seen.add(str(response.url))
                 page = next_page(response.headers.getall("Link", []), str(response.url))
             if page and not self.is_own(page):
                 raise Unavailable(f"{where}: the list goes on at another host, {urlsplit(page).netloc}")
@@ -152,7 +152,7 @@ class RegistryClient:
         self,
         method: str,
         target: str,
-        scopes: Scopes = _WITHOUT_SCOPE,
+        scopes: Scopes | None = _WITHOUT_SCOPE,
         *,
         expect: Collection[int],
         where: str,
@@ -164,9 +164,9 @@ class RegistryClient:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send one request and give its answer once its status is one of ``expect``; else raise what it means.
 
-        ``target`` is a path or a URL. ``where`` names what is asked, for messages; ``missing`` is what a 404 without
-        a code means. ``again`` repeats requests that failed for the moment. ``idle`` is the longest silence of the
-        other side, in seconds, once the request is sent.
+        ``target`` is a path or a URL; with ``scopes`` ``None`` no credentials go there. ``where`` names what is
+        asked, for messages; ``missing`` is what a 404 without a code means. ``again`` repeats requests that failed
+        for the moment. ``idle`` is the longest silence of the other side, in seconds, once the request is sent.
         """
 
         async def once() -> aiohttp.ClientResponse:
@@ -200,11 +200,13 @@ class RegistryClient:
         return url.startswith(self.origin + "/")
 
     async def _follow(
-        self, method: str, url: str, scopes: Scopes, headers: Mapping[str, str], body: Body | None, idle: float
+        self, method: str, url: str, scopes: Scopes | None, headers: Mapping[str, str], body: Body | None, idle: float
     ) -> aiohttp.ClientResponse:
         for _ in range(MAX_REDIRECTS):
-            send = self._authorised if self.is_own(url) else self._unauthorised
-            response = await send(method, url, scopes, headers, body, idle)
+            if scopes is not None and self.is_own(url):
+                response = await self._authorised(method, url, scopes, headers, body, idle)
+            else:
+                response = await self._send(method, url, headers, body, idle)
             location = response.headers.get("Location", "")
             if response.status not in _REDIRECTS or not location:
                 return response
@@ -231,11 +233,6 @@ class RegistryClient:
             if not self.auth.refused(scopes, authorization, challenges, since=since):
                 return response
             response.release()
-
-    async def _unauthorised(
-        self, method: str, url: str, scopes: Scopes, headers: Mapping[str, str], body: Body | None, idle: float
-    ) -> aiohttp.ClientResponse:
-        return await self._send(method, url, headers, body, idle)
 
     async def _send(
         self, method: str, url: str, headers: Mapping[str, str], body: Body | None, idle: float

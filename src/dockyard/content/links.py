@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_LINK = re.compile(r"<([^<>]*)>((?:\s*;\s*[^;,\"]+(?:=\"[^\"]*\")?)*)")
+_LINK = re.compile(r"<([^<>]*)>((?:\s*;\s*[^\s=;,\"<>]+\s*(?:=\s*(?:\"[^\"]*\"|[^\s;,\"<>]*))?)*)")
 _NEXT = re.compile(r";\s*rel\s*=\s*(?:next\b|\"(?:[^\"]*\s)?next(?:\s[^\"]*)?\")", re.IGNORECASE)
 
 

@@ -76,25 +76,21 @@ async def upload(remote: Remote, blob: Descriptor, source: Source) -> Outcome:
     if attempts > STREAMS:
         client.chunk = client.chunk or CHUNK_SIZES[0]
     location, offset = remote.begun.pop(blob.digest, ""), 0
-    if not location and (known := client.uploads.get(client.registry, remote.repository, blob.digest)):
+    known = None if location else client.uploads.get(client.registry, remote.repository, blob.digest)
+    if known:
         location, offset = await _status(remote, blob, known.location)
         if not location:
             _forget(remote, blob)
             if await remote.has(blob):  # it was complete, only the answer was lost
                 del remote.attempts[blob.digest]
                 return Outcome.WRITTEN
-    if not location:
+    if not location or (known and not offset):  # an upload of no bytes looks like one of a single byte: not worth it
         location = await begin(remote)
     try:
         await _send(remote, blob, source, location, offset)
     except (DigestInvalid, SizeInvalid):
         _forget(remote, blob)
         raise
-    except (NotFound, OutOfRange, BlobUploadInvalid, Conflict) as error:
-        if isinstance(error, NameUnknown):
-            raise
-        # The registry dropped the upload or stands elsewhere than it said; the next try asks, or starts anew.
-        raise Unavailable(f"{error.message} (the registry lost the upload)") from error
     _forget(remote, blob)
     del remote.attempts[blob.digest]
     return Outcome.WRITTEN
@@ -115,7 +111,7 @@ async def _send(remote: Remote, blob: Descriptor, source: Source, location: str,
             client.chunk = _smaller(min(length, client.chunk or length), error)
             location, offset = await _status(remote, blob, location)
             if not location:
-                raise NotFound(error.message) from error
+                raise Unavailable(error.message) from error
         _remember(remote, blob, location)
     await _close(remote, blob, location, None)
 
@@ -130,7 +126,7 @@ async def _patch(remote: Remote, blob: Descriptor, location: str, body: _Body) -
     expected = body.offset + body.length
     offset = int(got[1]) + 1 if got else expected
     if not body.offset < offset <= expected:
-        raise OutOfRange(f"{remote.name}: after {expected} bytes the registry says that it has {offset}")
+        raise Unavailable(f"{remote.name}: after {expected} bytes the registry says that it has {offset}")
     return _location(remote, response_headers.get("Location", "") or location, url), offset
 
 
@@ -167,6 +163,9 @@ async def _transmit(
         if body and body.failure:
             raise body.failure from None  # our side broke it off, not the network
         raise
+    except (NotFound, OutOfRange, BlobUploadInvalid, Conflict) as error:
+        # The registry dropped the upload or stands elsewhere than it said; the next try asks, or starts anew.
+        raise Unavailable(f"{error.message} (the registry lost the upload)") from error
 
 
 async def _status(remote: Remote, blob: Descriptor, location: str) -> tuple[str, int]:
@@ -179,7 +178,7 @@ async def _status(remote: Remote, blob: Descriptor, location: str) -> tuple[str,
             "GET", location, auth.push(remote.repository), expect={200, 202, 204}, where=remote.name, again=False
         ) as response:
             got = _RANGE.fullmatch(response.headers.get("Range", ""))
-            # "0-0" is what registries say of an empty upload too; one byte more or less is found out by the next PATCH.
+            # "0-0" is what registries say of an empty upload, and of one with a single byte.
             offset = int(got[1]) + 1 if got and int(got[1]) else 0
             if offset > blob.size:
                 return "", 0

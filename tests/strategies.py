@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from content.memory import Memory
 from hypothesis import strategies as st
 
 from dockyard.oci import media_types
@@ -72,3 +73,17 @@ def descriptors(*types: str) -> st.SearchStrategy[Descriptor]:
         annotations,
         st.none() | platforms,
     )
+
+
+@st.composite
+def image_graphs(draw: st.DrawFn) -> Memory:
+    """A memory with an image ``x``: one manifest, or indexes up to three deep that share layers and children."""
+    memory = Memory()
+    contents = draw(st.lists(st.binary(max_size=60), min_size=1, max_size=6, unique=True))
+    layers = st.lists(st.sampled_from(contents), max_size=5)
+    children = [memory.add_image(*draw(layers), platform=draw(platforms)) for _ in range(draw(st.integers(1, 4)))]
+    for _ in range(draw(st.integers(0, 3))):
+        named = draw(st.lists(st.sampled_from(children), min_size=1, max_size=4))
+        children.append(memory.add_index(*named))
+    memory.names["x"] = draw(st.sampled_from(children)).digest
+    return memory

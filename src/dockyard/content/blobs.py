@@ -10,19 +10,18 @@ of the hub's database. On disk::
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from dockyard.content.folders import admit, make_folder, refuse_network_folder, storage_errors, sync_folder
 from dockyard.content.protocols import CHUNK
+from dockyard.content.threads import in_thread
 from dockyard.errors import BlobUploadUnknown, Unavailable
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from dockyard.oci.digest import Digest
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _UPLOAD = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -161,15 +161,14 @@ class LocalBlobs:
 
     async def read(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
         """Yield bytes ``start`` up to and without ``end`` in pieces of 1 MiB, read off the event loop."""
-        run = partial(asyncio.get_running_loop().run_in_executor, self._readers)
         path = self.path(key)
         try:
-            descriptor = await run(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = await in_thread(self._readers, os.open, path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             raise Unavailable(f"the bytes of {key} are missing from {self._blobs}") from None
         try:
             while start < end:
-                piece = await run(os.pread, descriptor, min(CHUNK, end - start), start)
+                piece = await in_thread(self._readers, os.pread, descriptor, min(CHUNK, end - start), start)
                 if not piece:
                     raise Unavailable(f"the bytes of {key} end at {start}, before {end}")
                 start += len(piece)
@@ -214,9 +213,9 @@ class LocalBlobs:
             raise BlobUploadUnknown(f"{upload!r} is not an upload")
         return self._uploads / upload
 
-    async def _write(self, function: Callable[..., T], *args: object, **kwargs: object) -> T:
+    async def _write(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         with storage_errors(self._root):
-            return await asyncio.get_running_loop().run_in_executor(self._writers, partial(function, *args, **kwargs))
+            return await in_thread(self._writers, function, *args, **kwargs)
 
 
 class LocalIngest:
@@ -311,9 +310,9 @@ class LocalIngest:
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
-    async def _run(self, function: Callable[..., T], *args: object) -> T:
+    async def _run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         with storage_errors(self._blobs):
-            return await asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *args))
+            return await in_thread(self._threads, function, *args, **kwargs)
 
 
 def _names(folder: Path) -> list[str]:

@@ -7,7 +7,6 @@ import os
 import socket
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,8 +60,7 @@ class Registry:
         self._blobs = LocalBlobs(data)
         self._database = Database.at(data / "hub.db")
         self._journal = Journal(data / "journal", self._database)
-        self._threads = ThreadPoolExecutor(8, "hash")
-        self._uploads = Uploads(self._database, self._blobs, self._threads, clock)
+        self._uploads = Uploads(self._database, self._blobs, clock)
         self._pulls = Pulls(self._database)
         self._housekeeping = Housekeeping(
             self._database,
@@ -94,7 +92,6 @@ class Registry:
         self._let_go()
 
     def _let_go(self) -> None:
-        self._threads.shutdown()
         self._journal.close()
         self._database.close()
         self._blobs.close()

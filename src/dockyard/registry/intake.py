@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from typing import Self
 
-AHEAD = 4 * CHUNK
-"""Bytes that may wait here before the sender has to."""
-
 
 class Intake:
     """Gathers a body's chunks, which servers hand over in pieces of about 56 KiB, into some of about 1 MiB.
@@ -64,10 +61,9 @@ class Intake:
                 self._waiting.append(chunk)
                 self._size += len(chunk)
                 if self._size >= CHUNK:
+                    self._room.clear()
                     self._enough.set()
-                    while self._size >= AHEAD:
-                        self._room.clear()
-                        await self._room.wait()
+                    await self._room.wait()
         except asyncio.CancelledError:
             raise
         except BaseException as error:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from dockyard.content.threads import in_thread
 from dockyard.errors import BlobUploadUnknown, DigestInvalid, DockyardError, SizeInvalid
 from dockyard.oci.digest import HEX_LENGTH, Digest, Hasher
 from dockyard.registry.answers import Blob, Upload
@@ -21,7 +23,6 @@ from dockyard.registry.intake import Intake
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
-    from concurrent.futures import Executor
 
     from dockyard.content.blobs import BlobStore, Ingest
     from dockyard.oci.reference import RepositoryName
@@ -38,9 +39,9 @@ PATIENCE = 0.5
 class Uploads:
     """The sessions of a hub."""
 
-    def __init__(self, database: Database, blobs: BlobStore, threads: Executor, clock: Callable[[], float]) -> None:
-        """``threads`` do the hashing; ``clock`` gives seconds since 1970."""
-        self._database, self._blobs, self._threads, self._clock = database, blobs, threads, clock
+    def __init__(self, database: Database, blobs: BlobStore, clock: Callable[[], float]) -> None:
+        """``clock`` gives seconds since 1970."""
+        self._database, self._blobs, self._clock = database, blobs, clock
 
     async def begin(self, actor: Actor, repository: RepositoryName, algorithm: str) -> Upload:
         """Start a session. DigestInvalid for an algorithm that is not known."""
@@ -142,10 +143,11 @@ class Uploads:
         except BlobUploadUnknown:
             await self._drop(session.id, session.parts)
             raise
+        hold = _Hold(session, ingest, _hashers(session, algorithms), self._database, self._now)
         try:
-            yield _Hold(session, ingest, _hashers(session, algorithms), self._database, self._threads, self._now)
+            yield hold
         finally:
-            ingest.close()
+            hold.close()
 
     async def _drop(self, upload: str, parts: str) -> None:
         await self._database.write(catalog.remove, upload)
@@ -156,7 +158,10 @@ class Uploads:
 
 
 class _Hold:
-    """What one request does to the session that it holds."""
+    """What one request does to the session that it holds.
+
+    A piece is hashed in a thread of its own while it and the one before it are written, and the next one arrives.
+    """
 
     def __init__(
         self,
@@ -164,57 +169,81 @@ class _Hold:
         ingest: Ingest,
         hashers: dict[str, Hasher],
         database: Database,
-        threads: Executor,
         now: Callable[[], int],
     ) -> None:
-        self.offset = session.offset
+        # What is written, and the hashes of exactly that.
+        self.offset, self._states = session.offset, _states_of(session)
         self._session, self._ingest, self._hashers = session, ingest, hashers
-        self._database, self._threads, self._now = database, threads, now
-        self._states = self._save()
+        self._database, self._now = database, now
+        self._hashing = ThreadPoolExecutor(1, "hash")  # one: pieces are hashed in their order
+        self._landing: asyncio.Task[None] | None = None
         self._durable = session.offset
         self._syncing: asyncio.Task[None] | None = None
 
+    def close(self) -> None:
+        """Let the session go; its bytes stay."""
+        self._hashing.shutdown(wait=False)
+        self._ingest.close()
+
     async def take_in(self, chunks: AsyncIterator[bytes], length: int | None) -> None:
         """Write and hash all of ``chunks``. What came before an error of theirs is kept, and durable."""
-        began, checked = self.offset, time.monotonic()
+        came, checked = 0, time.monotonic()
         try:
             async with Intake(chunks) as intake:
                 while (piece := await intake.take(PATIENCE)) is not None:
-                    if piece:
-                        await self._take(piece)
-                    if length is not None and self.offset - began > length:
+                    came += len(piece)
+                    if length is not None and came > length:
                         raise SizeInvalid(f"more than the announced {length} bytes came")
+                    await self._take(piece)
                     idle = not piece and time.monotonic() - checked > PATIENCE
                     if self.offset - self._durable >= CHECKPOINT or (idle and self.offset > self._durable):
                         self._begin_checkpoint()
                         checked = time.monotonic()
-            if length is not None and self.offset - began != length:
-                raise SizeInvalid(f"{self.offset - began} bytes came instead of the announced {length}")
+            if length is not None and came != length:
+                raise SizeInvalid(f"{came} bytes came instead of the announced {length}")
+            await self._landed()
         except SizeInvalid:
-            await self._settle()
+            await asyncio.gather(self._landed(), self._synced())
             await self._move(self._session.offset, _states_of(self._session), self._session.parts)
             raise
         except BaseException:
+            await asyncio.gather(self._landed(), return_exceptions=True)
             await self.checkpoint()
             raise
 
     async def _take(self, piece: bytes) -> None:
-        loop = asyncio.get_running_loop()
-        hashing = [loop.run_in_executor(self._threads, hasher.update, piece) for hasher in self._hashers.values()]
-        try:
-            await self._ingest.write([piece])
-        finally:
-            await asyncio.gather(*hashing)
-        # Only now do the hashes belong to an offset again.
-        self.offset = self._ingest.offset
-        self._states = self._save()
+        """Start with a piece, once the one before it is done with."""
+        before = self._landing
+        if piece:
+            hashing = asyncio.get_running_loop().run_in_executor(self._hashing, self._hash, piece)
+            self._landing = asyncio.create_task(self._land(before, piece, hashing))
+        if before:
+            await asyncio.shield(before)
+
+    async def _land(
+        self, before: asyncio.Task[None] | None, piece: bytes, hashing: asyncio.Future[dict[str, bytes | None]]
+    ) -> None:
+        if before:
+            await before  # when that failed, so has this
+        await self._ingest.write([piece])
+        states = await hashing
+        self.offset, self._states = self._ingest.offset, states
+
+    async def _landed(self) -> None:
+        if self._landing:
+            await asyncio.shield(self._landing)
+
+    def _hash(self, piece: bytes) -> dict[str, bytes | None]:
+        for hasher in self._hashers.values():
+            hasher.update(piece)
+        return {algorithm: hasher.save() for algorithm, hasher in self._hashers.items()}
 
     async def checkpoint(self) -> None:
         """Make durable what came, then say so in the session's row. Conflict when another holds the session."""
-        await self._settle()
+        await self._synced()
         if self.offset > self._durable:
             self._begin_checkpoint()
-            await self._settle()
+            await self._synced()
 
     def _begin_checkpoint(self) -> None:
         """Start making durable what came so far, while more comes; one at a time."""
@@ -223,14 +252,14 @@ class _Hold:
 
     async def _sync(self, offset: int, states: dict[str, bytes | None], before: asyncio.Task[None] | None) -> None:
         if before:
-            await before  # its error is this one's
+            await before  # when that failed, so has this
         parts = await self._ingest.sync()
         await self._move(offset, states, parts)
         self._durable = offset
 
-    async def _settle(self) -> None:
+    async def _synced(self) -> None:
         if self._syncing:
-            await self._syncing
+            await asyncio.shield(self._syncing)
 
     async def _move(self, offset: int, states: dict[str, bytes | None], parts: str) -> None:
         await self._database.write(catalog.move, self._session, offset, states, parts, self._now())
@@ -239,19 +268,15 @@ class _Hold:
         """The digests of everything; bytes are read back only for a hash that could not be carried on."""
         missing = {algorithm: Hasher(algorithm) for algorithm in algorithms if algorithm not in self._hashers}
         if missing:
-            loop = asyncio.get_running_loop()
             async for piece in self._ingest.reread():
                 for hasher in missing.values():
-                    await loop.run_in_executor(self._threads, hasher.update, piece)
+                    await in_thread(self._hashing, hasher.update, piece)
         return {algorithm: hasher.digest() for algorithm, hasher in (self._hashers | missing).items()}
 
     async def commit(self, digest: Digest) -> str:
         """Make the bytes a blob; return its key."""
-        await self._settle()
+        await self._synced()
         return await self._ingest.commit(digest)
-
-    def _save(self) -> dict[str, bytes | None]:
-        return {algorithm: hasher.save() for algorithm, hasher in self._hashers.items()}
 
 
 def _hashers(session: catalog.Session, algorithms: Iterable[str]) -> dict[str, Hasher]:

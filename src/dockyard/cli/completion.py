@@ -23,7 +23,8 @@ def bash() -> None:
     """Generate the completion script for bash
 
     To load it in every session, add to ~/.bashrc:
-    source <(dockyard completion bash)
+
+      source <(dockyard completion bash)
     """
     click.echo(_script("bash"))
 
@@ -33,7 +34,8 @@ def fish() -> None:
     """Generate the completion script for fish
 
     To load it in every session, run once:
-    dockyard completion fish > ~/.config/fish/completions/dockyard.fish
+
+      dockyard completion fish > ~/.config/fish/completions/dockyard.fish
     """
     click.echo(_script("fish"))
 
@@ -43,6 +45,7 @@ def zsh() -> None:
     """Generate the completion script for zsh
 
     To load it in every session, add to ~/.zshrc:
-    source <(dockyard completion zsh)
+
+      source <(dockyard completion zsh)
     """
     click.echo(_script("zsh"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,11 +78,15 @@ def _command(ctx: click.Context, found: Command) -> str:
     others = [path for path in _paths(ctx) if path != ctx.command_path]
     if others:
         parts.append("Also: " + ", ".join(f"`{path}`" for path in others))
-    if more.strip():
-        parts.append(more.strip())
+    parts += [_paragraph(text) for text in more.strip("\n").split("\n\n") if text.strip()]
     if options := _options(found):
         parts.append(options)
     return "\n\n".join(parts)
+
+
+def _paragraph(text: str) -> str:
+    """A paragraph of a help text; indented lines are examples or lists, and stay as they are."""
+    return f"```\n{textwrap.dedent(text)}\n```" if text.startswith("  ") else text
 
 
 def _options(found: click.Command) -> str:

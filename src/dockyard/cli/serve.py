@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 @click.option("--workers", metavar="int", help="Processes that answer; 0 is one for each core")
 @click.pass_obj
 def serve(session: Session, /, config: str | None, **flags: Any) -> None:
-    """Run a hub: a registry on this machine.
+    """Run a hub: a registry on this machine
 
-    It prints its address once it answers, logs to stderr, and runs until SIGTERM or Ctrl-C.
+    It prints its address once it answers, logs to stderr, and runs until SIGTERM or
+    Ctrl-C.
     """
     named = config or session.environ.get("DOCKYARD_SERVE_CONFIG")
     file = load_file(Path(named), must_exist=True) if named else session.file

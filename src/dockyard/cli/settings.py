@@ -32,7 +32,8 @@ _key_argument = click.argument("key", shell_complete=_complete_key)
 def get(session: Session, key: str) -> None:
     """Print the value of a setting
 
-    It is the value that commands go by: a flag's, else the environment's, else the file's, else the default.
+    It is the value that commands go by: a flag's, else the environment's, else the
+    file's, else the default.
     """
     click.echo(_value(session, key))
 

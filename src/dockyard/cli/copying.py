@@ -1,0 +1,113 @@
+"""``dockyard copy`` and ``tags``: images from anywhere to anywhere, and what a registry has."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import click
+
+from dockyard.cli.arguments import platform_option
+from dockyard.cli.grammar import Misused, command
+from dockyard.cli.places import Place, opened, parse_place
+from dockyard.cli.progress import COPY, progress
+from dockyard.cli.session import Session
+from dockyard.cli.units import human_size
+from dockyard.errors import Invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dockyard.content.copy import Copied
+    from dockyard.oci.digest import Digest
+    from dockyard.oci.platform import Platform
+    from dockyard.oci.reference import RepositoryName
+
+
+@command("[OPTIONS] SOURCE DESTINATION")
+@click.argument("source")
+@click.argument("destination")
+@click.option("--all-platforms", is_flag=True, help="Copy the images of every platform; the default, except to engine:")
+@click.option("--insecure", is_flag=True, help="Allow plain HTTP and any certificate")
+@platform_option("Copy the image of this platform instead of the whole index")
+@click.option("-q", "--quiet", is_flag=True, help="Only show the digest of what was copied")
+@click.pass_obj
+def copy(
+    session: Session,
+    source: str,
+    destination: str,
+    all_platforms: bool,
+    insecure: bool,
+    platform: Platform | None,
+    quiet: bool,
+) -> None:
+    """Copy an image from anywhere to anywhere
+
+    SOURCE and DESTINATION are one of:
+
+      docker://NAME[:TAG|@DIGEST]   a registry
+      engine:NAME[:TAG]             the store of the current context
+      oci:FOLDER[:NAME]             an OCI image layout
+      oci-archive:FILE[:NAME]       an OCI image layout in a tar
+      docker-archive:FILE[:NAME]    a tar as docker save makes it
+
+    What the destination has is not sent again; between repositories of one registry
+    layers are mounted.
+    """
+    if platform and all_platforms:
+        raise Misused("conflicting options: cannot specify both --platform and --all-platforms")
+    origin, target = parse_place(session, source), parse_place(session, destination)
+    if target.kind == "engine" and not all_platforms:
+        platform = platform or session.engine.context.platform
+    done = asyncio.run(_copy(session, origin, target, platform, insecure, quiet))
+    if quiet:
+        click.echo(str(done.manifest.digest))
+        return
+    parts = [f"{human_size(done.sent)} sent"]
+    for count, what in ((done.existed, "already there"), (done.mounted, "mounted"), (done.skipped, "skipped")):
+        parts += [f"{count} {what}"] if count else []
+    click.echo(f"Digest: {done.manifest.digest}")
+    click.echo(f"Copied to {destination}: {', '.join(parts)}")
+
+
+@command("[OPTIONS] REPOSITORY")
+@click.argument("repository")
+@click.option("--insecure", is_flag=True, help="Allow plain HTTP and any certificate")
+@click.pass_obj
+def tags(session: Session, repository: str, insecure: bool) -> None:
+    """List the tags of a repository in its registry"""
+    named = session.reference(repository)
+    if named.tag or named.digest:
+        raise Invalid(f"{repository!r} names an image, not a repository", hint=f"Try: dockyard tags {named.name}")
+
+    async def show() -> None:
+        async with session.registry(named.registry, insecure=insecure) as client:
+            async for tag in client.repository(named.repository).tags():
+                click.echo(tag)
+
+    asyncio.run(show())
+
+
+async def _copy(
+    session: Session, origin: Place, target: Place, platform: Platform | None, insecure: bool, quiet: bool
+) -> Copied:
+    from dockyard.content import copy as transfer
+
+    def neighbours(_: Digest) -> Iterable[RepositoryName]:
+        from_, to = origin.reference, target.reference
+        is_near = from_ and to and from_.registry == to.registry and origin.kind == target.kind == "docker"
+        return [from_.repository] if from_ and is_near else []
+
+    async with AsyncExitStack() as stack:
+        source = await stack.enter_async_context(opened(session, origin, insecure=insecure, writing=False))
+        sink = await stack.enter_async_context(opened(session, target, insecure=insecure, writing=True))
+        if quiet:
+            return await transfer.copy(
+                source, sink, origin.target, to=target.name, platform=platform, origins=neighbours
+            )
+        with progress(COPY, sys.stdout) as show:
+            return await transfer.copy(
+                source, sink, origin.target, to=target.name, platform=platform, origins=neighbours, on_event=show
+            )

@@ -120,12 +120,15 @@ class Server:
     def stop(self, timeout: float = 60) -> int:
         """SIGTERM, and wait; return the exit code."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            os.kill(self._main(), signal.SIGTERM)
         try:
             code = self.process.wait(timeout)
         finally:
             self.kill()
         return code
+
+    def _main(self) -> int:
+        return self.pid
 
     def kill(self) -> None:
         """SIGKILL to every process of it at once, as a power cut would."""
@@ -147,22 +150,27 @@ class Hub(Server):
         env: Mapping[str, str] | None = None,
         wrap: Sequence[str | Path] = (),
     ) -> None:
-        self.port = port or free_port()
-        self.host = f"127.0.0.1:{self.port}"
-        self.url = f"http://{self.host}"
         self.data = data
+        self._wrapped = bool(wrap)
         data.parent.mkdir(parents=True, exist_ok=True)
+        listen = f"127.0.0.1:{port or 0}"
         super().__init__(
-            [*wrap, DOCKYARD, "serve", "--listen", self.host, "--data", data, "--workers", str(workers), *flags],
+            [*wrap, DOCKYARD, "serve", "--listen", listen, "--data", data, "--workers", str(workers), *flags],
             log=data.with_name(data.name + ".log"),
             env=plain_environment(data.with_name(data.name + ".home")) | dict(env or {}),
         )
         try:
-            first = self.line()
-            assert self.url in first, first
+            self.url = self.line()
+            assert self.url.startswith("http://127.0.0.1:"), self.url
         except BaseException:
             self.kill()
             raise
+        self.host = self.url.removeprefix("http://")
+        self.port = int(self.host.rpartition(":")[2])
+
+    def _main(self) -> int:
+        # strace keeps a SIGTERM to itself.
+        return psutil.Process(self.pid).children()[0].pid if self._wrapped else self.pid
 
 
 class DockerRegistry(Server):

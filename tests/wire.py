@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import json
@@ -42,7 +43,9 @@ class Wire:
     ) -> Answer:
         """One request; an iterable body goes out chunked unless the headers have a Content-Length."""
         chunked = body is not None and not isinstance(body, bytes) and "Content-Length" not in headers
-        self._connection.request(method, path, body, dict(headers), encode_chunked=chunked)
+        # A server may answer, and hang up, before it has the whole body.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._connection.request(method, path, body, dict(headers), encode_chunked=chunked)
         with self._connection.getresponse() as response:
             return Answer(response.status, response.headers, response.read())
 

@@ -12,7 +12,7 @@ from dockyard.oci.reference import RepositoryName, Tag
 from dockyard.registry.access import ANONYMOUS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from dockyard.registry.content import Blob, Pushed, Registry
 
@@ -109,7 +109,7 @@ async def push_image(
     return manifest
 
 
-async def raised(call: Callable[[], Any]) -> type[BaseException] | None:
+async def raised(call: Callable[[], Awaitable[Any]]) -> type[BaseException] | None:
     """The type of what awaiting the call raises."""
     try:
         await call()

@@ -5,6 +5,7 @@ import os
 
 import pytest
 from registry.pushing import APP, CONFIG, LATEST, OTHER, about, image, index, push_blob, push_image, put
+from registry.rebuilding import REBUILT, dump, rebuilt
 from sqlalchemy import func, select
 
 from dockyard.errors import Unavailable
@@ -12,34 +13,8 @@ from dockyard.oci.digest import Digest
 from dockyard.oci.reference import RepositoryName, Tag
 from dockyard.registry import schema
 from dockyard.registry.access import ANONYMOUS
-from dockyard.registry.database import Database
-from dockyard.registry.journal import replay
-from dockyard.registry.migrate import migrate
 
 V1, V2 = Tag("v1"), Tag("v2")
-REBUILT = (
-    schema.namespaces, schema.repositories, schema.blobs, schema.aliases, schema.manifests, schema.edges,
-    schema.tags, schema.tag_history, schema.changes, schema.pushes,
-)  # fmt: skip
-
-
-def dump(connection):
-    """All that the journal answers for, row by row: who may show what, without when somebody last asked."""
-    tables = {table.name: select(table).order_by(*table.primary_key) for table in REBUILT}
-    tables["links"] = select(schema.links.c.repository, schema.links.c.blob).order_by(*schema.links.primary_key)
-    return {name: [tuple(row) for row in connection.execute(query)] for name, query in tables.items()}
-
-
-async def rebuilt(journal, folder):
-    """What a replay of the journal makes of an empty database."""
-    folder.mkdir()
-    database = Database.at(folder / "hub.db")
-    try:
-        await migrate(database, "rebuild")
-        await replay(journal, database)
-        return await database.read(dump)
-    finally:
-        database.close()
 
 
 def records(tmp_path):

@@ -199,7 +199,8 @@ class Registry:
         """Take a blob out of the repository. BlobUnknown; Unsupported while a manifest there needs it."""
         require(actor, Action.DELETE, repository)
         entry = await self._database.write(changes.unlink, repository, digest, actor=actor.id, now=self._now())
-        await self._journal.store(entry)
+        if entry:
+            await self._journal.store(entry)
 
     async def mount(
         self, actor: Actor, repository: RepositoryName, digest: Digest, origin: RepositoryName | None

@@ -117,10 +117,10 @@ def mount(
     return found
 
 
-def unlink(connection: Connection, repository: RepositoryName, digest: Digest) -> tuple[int, str]:
-    """Take the blob out of the repository; return the repository's id and the blob's sha256 name.
+def removable(connection: Connection, repository: RepositoryName, digest: Digest) -> tuple[int, str]:
+    """Return the repository's id and the blob's sha256 name.
 
-    BlobUnknown; Unsupported while a manifest of the repository needs it. Row and bytes stay for the collection.
+    BlobUnknown; Unsupported while a manifest of the repository needs it.
     """
     found = find(connection, repository, digest)
     if found is None:
@@ -129,12 +129,11 @@ def unlink(connection: Connection, repository: RepositoryName, digest: Digest) -
     needed = connection.scalar(select(edges.c.parent).where(*at, edges.c.is_manifest.is_(False)).limit(1))
     if needed:
         raise Unsupported(f"blob {digest} is needed by manifest {needed} of {repository}: delete that first")
-    remove_link(connection, found.repository, found.digest)
     return found.repository, found.digest
 
 
 def remove_link(connection: Connection, repository: int, digest: str) -> None:
-    """Let the repository show the blob no longer."""
+    """Let the repository show the blob no longer. Row and bytes stay for the collection."""
     connection.execute(delete(links).where(links.c.repository == repository, links.c.blob == digest))
 
 

@@ -80,9 +80,14 @@ def delete(connection: Connection, repository: RepositoryName, name: Digest, *, 
     return _happen(connection, at, Delete(digest), actor, now)
 
 
-def unlink(connection: Connection, repository: RepositoryName, name: Digest, *, actor: int | None, now: int) -> Entry:
+def unlink(
+    connection: Connection, repository: RepositoryName, name: Digest, *, actor: int | None, now: int
+) -> Entry | None:
     """Take a blob out of the repository. BlobUnknown; Unsupported while a manifest there needs it."""
-    at, digest = blobs.unlink(connection, repository, name)
+    at, digest = blobs.removable(connection, repository, name)
+    if not repositories.was_pushed_to(connection, repository):
+        blobs.remove_link(connection, at, digest)
+        return None  # the journal knows nothing of the repository, and so nothing of the blob
     return _happen(connection, at, Unlink(digest), actor, now)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dockyard.cli.grammar import Command, Group
-from dockyard.cli.main import NAME, program
+from dockyard.cli.program import NAME, program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

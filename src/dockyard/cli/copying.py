@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
@@ -56,6 +55,8 @@ def copy(
     What the destination has is not sent again; between repositories of one registry
     layers are mounted.
     """
+    import asyncio
+
     if platform and all_platforms:
         raise Misused("conflicting options: cannot specify both --platform and --all-platforms")
     origin, target = parse_place(session, source), parse_place(session, destination)
@@ -78,6 +79,8 @@ def copy(
 @click.pass_obj
 def tags(session: Session, repository: str, insecure: bool) -> None:
     """List the tags of a repository in its registry"""
+    import asyncio
+
     named = session.reference(repository)
     if named.tag or named.digest:
         raise Invalid(f"{repository!r} names an image, not a repository", hint=f"Try: dockyard tags {named.name}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING
 
@@ -38,6 +37,8 @@ def pull(
     A download that was cut off goes on where it stopped. Of an image for several
     platforms, the one for the current context comes.
     """
+    import asyncio
+
     if platform and all_platforms:
         raise Misused("conflicting options: cannot specify both --platform and --all-platforms")
     named = session.reference(name)

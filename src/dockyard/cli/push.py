@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +38,8 @@ def push(session: Session, name: str, all_tags: bool, dry_run: bool, platform: P
     The registry is the one in the name. Layers that it has are not sent; an upload
     that was cut off goes on where it stopped.
     """
+    import asyncio
+
     named = session.reference(name)
     if named.digest:
         raise Invalid("cannot push a digest reference", hint="Give the image a tag first: dockyard tag IMAGE NAME:TAG")

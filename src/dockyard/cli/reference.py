@@ -12,7 +12,7 @@ import click
 
 from dockyard.cli.grammar import Command, Entry, Group, usage_line
 from dockyard.cli.help import option_flag, option_text, sorted_options, spellings
-from dockyard.cli.main import NAME, program
+from dockyard.cli.program import NAME, program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

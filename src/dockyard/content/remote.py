@@ -27,6 +27,7 @@ from dockyard.oci.manifest import MAX_MANIFEST, Manifest, parse_manifest
 from dockyard.oci.media_types import ACCEPT_MANIFESTS, MANIFESTS
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Mapping
 
     from dockyard.content.http import RegistryClient
@@ -45,6 +46,7 @@ class Remote:
         self.path = f"/v2/{repository}"
         self.name = f"{client.registry}/{repository}"
         self.begun: dict[Digest, str] = {}  # uploads that refused mounts have opened, by blob
+        self.writing: dict[Digest, asyncio.Lock] = {}
         self.attempts: dict[Digest, int] = {}  # uploads of this process that did not end yet, by blob
 
     async def manifest(self, name: str | Digest) -> Manifest:

@@ -13,7 +13,6 @@ from urllib.parse import quote
 from dockyard.content import auth
 from dockyard.content.protocols import Outcome
 from dockyard.content.streams import closing
-from dockyard.content.uploads_state import UploadSession
 from dockyard.errors import (
     BlobUploadInvalid,
     Conflict,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from dockyard.content.protocols import Source
     from dockyard.content.remote import Remote
+    from dockyard.content.uploads_state import Claim
     from dockyard.oci.descriptor import Descriptor
 
 SMALL = 1024 * 1024
@@ -71,34 +71,43 @@ async def upload(remote: Remote, blob: Descriptor, source: Source) -> Outcome:
     DigestInvalid and SizeInvalid where ``source`` gives other bytes than ``blob`` says; Unavailable where it is
     worth trying again.
     """
-    client = remote.client
-    remote.attempts[blob.digest] = attempts = remote.attempts.get(blob.digest, 0) + 1
-    if attempts > STREAMS:
-        client.chunk = client.chunk or CHUNK_SIZES[0]
-    location, offset = remote.begun.pop(blob.digest, ""), 0
-    known = None if location else client.uploads.get(client.registry, remote.repository, blob.digest)
-    if known:
-        location, offset = await _status(remote, blob, known.location)
-        if not location:
-            _forget(remote, blob)
-            if await remote.has(blob):  # it was complete, only the answer was lost
-                del remote.attempts[blob.digest]
-                return Outcome.WRITTEN
-    if not location or (known and not offset):  # an upload of no bytes looks like one of a single byte: not worth it
-        location = await begin(remote)
-    try:
-        await _send(remote, blob, source, location, offset)
-    except (DigestInvalid, SizeInvalid):
-        _forget(remote, blob)
-        raise
-    _forget(remote, blob)
+    waited = (lock := remote.writing.setdefault(blob.digest, asyncio.Lock())).locked()
+    async with lock:
+        if waited and await remote.has(blob):
+            return Outcome.EXISTED
+        client = remote.client
+        with client.uploads.claim(client.registry, remote.repository, blob.digest, size=blob.size) as claim:
+            await _upload(remote, blob, source, claim)
     del remote.attempts[blob.digest]
     return Outcome.WRITTEN
 
 
-async def _send(remote: Remote, blob: Descriptor, source: Source, location: str, offset: int) -> None:
+async def _upload(remote: Remote, blob: Descriptor, source: Source, claim: Claim) -> None:
+    remote.attempts[blob.digest] = attempts = remote.attempts.get(blob.digest, 0) + 1
+    if attempts > STREAMS:
+        remote.client.chunk = remote.client.chunk or CHUNK_SIZES[0]
+    location, offset = remote.begun.pop(blob.digest, ""), 0
+    if not location and claim.location:
+        location, offset = await _status(remote, blob, claim.location)
+        if not location:
+            claim.drop()
+            if await remote.has(blob):  # it was complete, only the answer was lost
+                return
+        if not offset:
+            location = ""  # an upload of no bytes looks like one of a single byte: it is not worth going on with
+    if not location:
+        location = await begin(remote)
+    try:
+        await _send(remote, blob, source, location, offset, claim)
+    except (DigestInvalid, SizeInvalid):
+        claim.drop()
+        raise
+    claim.drop()
+
+
+async def _send(remote: Remote, blob: Descriptor, source: Source, location: str, offset: int, claim: Claim) -> None:
     client = remote.client
-    _remember(remote, blob, location)
+    claim.keep(location)
     if offset == 0 and blob.size <= SMALL:
         await _close(remote, blob, location, _Body(blob, source, 0, blob.size))
         return
@@ -112,7 +121,7 @@ async def _send(remote: Remote, blob: Descriptor, source: Source, location: str,
             location, offset = await _status(remote, blob, location)
             if not location:
                 raise Unavailable(error.message) from error
-        _remember(remote, blob, location)
+        claim.keep(location)
     await _close(remote, blob, location, None)
 
 
@@ -239,12 +248,3 @@ def _smaller(sent: int, error: TooLarge) -> int:
         if size < sent:
             return size
     raise error
-
-
-def _remember(remote: Remote, blob: Descriptor, location: str) -> None:
-    client = remote.client
-    client.uploads.put(client.registry, remote.repository, blob.digest, UploadSession(location), size=blob.size)
-
-
-def _forget(remote: Remote, blob: Descriptor) -> None:
-    remote.client.uploads.forget(remote.client.registry, remote.repository, blob.digest)

@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +68,7 @@ class Drafts:
         try:
             fields = json.loads(path.read_bytes())
             entries = tuple(
-                (parse_reference(entry["reference"]), Descriptor.parse(entry["descriptor"]))
+                (parse_reference(entry["reference"]), _descriptor(entry["descriptor"]))
                 for entry in fields["manifests"]
             )
         except FileNotFoundError:
@@ -116,3 +116,12 @@ class Drafts:
 
     def _path(self, name: Reference) -> Path:
         return self.folder / f"{hashlib.sha256(str(name).encode()).hexdigest()}.json"
+
+
+def _descriptor(fields: dict[str, Any]) -> Descriptor:
+    """Read a descriptor back; its platform as it was written, which may say ``arm64/v8`` and not just ``arm64``."""
+    found, stated = Descriptor.parse(fields), fields.get("platform")
+    if found.platform is None or not isinstance(stated, dict):
+        return found
+    platform = replace(found.platform, **{key: str(stated.get(key, "")) for key in ("os", "architecture", "variant")})
+    return replace(found, platform=platform)

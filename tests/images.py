@@ -242,22 +242,27 @@ def zstd_layers(folder: Path) -> Path:
     return folder
 
 
-def windows(folder: Path) -> Path:
-    """A Windows image: ``os.version``, a base that stays at Microsoft (its bytes are not here), a layer of its own."""
+def windows(folder: Path, mirror: str = "https://mcr.example.invalid") -> Path:
+    """A Windows image: ``os.version``, a base layer that is only at its URL, ``MIRROR/base``, and one of its own."""
     layout = Layout(folder)
-    base = tar([("Files/Windows/System32/ntdll.dll", b"MZ")])
-    foreign = layout.blob(gzipped(base), FOREIGN, urls=["https://mcr.example.invalid/base"])
+    base = windows_base()
+    foreign = layout.blob(base, FOREIGN, urls=[f"{mirror}/base"])
     layout.path(foreign["digest"]).unlink()
     own = tar([("Files/app/app.exe", b"MZ app"), ("Hives/Sam_Delta", b"regf")])
     platform = {"os": "windows", "architecture": "amd64", "os.version": "10.0.17763.1397"}
     image = layout.image(
         [foreign, layout.blob(gzipped(own), GZIP)],
-        [sha256(base), sha256(own)],
+        [sha256(gzip.decompress(base)), sha256(own)],
         platform=platform,
         config={"Entrypoint": ["C:\\app\\app.exe"], "WorkingDir": "C:\\app"},
     )
     layout.name(image)
     return folder
+
+
+def windows_base() -> bytes:
+    """The layer that Microsoft used to keep to itself."""
+    return gzipped(tar([("Files/Windows/System32/ntdll.dll", b"MZ")]))
 
 
 PLATFORMS = (
@@ -301,9 +306,9 @@ def artifact(folder: Path) -> Path:
 
 
 KINDS: tuple[Callable[[Path], Path], ...] = (
-    small, busybox, many_layers, empty_layer, no_layers, zstd_layers, windows, multi_platform, artifact,
+    small, busybox, many_layers, empty_layer, no_layers, zstd_layers, multi_platform, artifact,
 )  # fmt: skip
-"""The makers that take at most a second."""
+"""The makers that take at most a second and whose images are whole; :func:`windows` makes one that is not."""
 
 
 def docker_archive(layout: Path, target: Path, name: str) -> Path:

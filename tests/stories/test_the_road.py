@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from images import Layout, big_layer, busybox, multi_platform, sha256, windows
+from images import Layout, big_layer, busybox, sha256
 from proxy import CountingProxy
 from servers import DOCKYARD, get, plain_environment, run
 
@@ -108,26 +108,6 @@ def test_progress_on_a_terminal_is_a_bar_for_each_layer(hub: Hub, dockyard: Mach
     assert b"Pushing" in seen
     assert b"\x1b[" in seen
     assert b"Pushed" in seen
-
-
-def test_windows_and_linux_images_live_in_contexts_of_their_own(hub: Hub, dockyard: Machine, tmp_path: Path) -> None:
-    for make in (windows, multi_platform):
-        dockyard.ok(
-            "copy", f"oci:{make(tmp_path / make.__name__)}:latest", f"docker://{hub.host}/road/both:{make.__name__}"
-        )
-    name = f"{hub.host}/road/both:multi_platform"
-    dockyard.ok("pull", name)
-    dockyard.ok("context", "create", "win", "--platform", "windows/amd64")
-    dockyard.ok("context", "use", "win")
-
-    assert dockyard.ok("image", "ls", "-q") == ""
-    dockyard.ok("pull", name)
-    inspected = json.loads(dockyard.ok("image", "inspect", name))[0]
-    assert (inspected["Os"], inspected["OsVersion"]) == ("windows", "10.0.20348.887")
-    dockyard.ok("pull", f"{hub.host}/road/both:windows")
-    dockyard.ok("--context", "default", "image", "inspect", "--format", "{{.Os}}", name)
-    dockyard.ok("context", "use", "default")
-    assert dockyard.ok("image", "inspect", "--format", "{{.Os}}", name).strip() == "linux"
 
 
 def test_what_our_hub_serves_is_plain_http_that_curl_understands(hub: Hub, dockyard: Machine, tmp_path: Path) -> None:

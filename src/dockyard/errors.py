@@ -11,7 +11,7 @@
     ├── Unauthenticated   401
     ├── Denied            403
     ├── Unsupported       405
-    ├── Conflict          409
+    ├── Conflict          409  UploadTaken
     ├── TooLarge          413
     ├── OutOfRange        416  RangeInvalid
     ├── TooMany           429
@@ -179,9 +179,15 @@ class SizeInvalid(Invalid):
 
 
 class PageInvalid(Invalid):
-    """A page of a list that can't be: a count that is no number."""
+    """A page of a list that can't be: a count that is no number. The specification has no code of its own for it."""
 
-    code = "PAGINATION_NUMBER_INVALID"
+    code = "UNSUPPORTED"
+
+
+class UploadTaken(Conflict):
+    """Another request goes on with the upload."""
+
+    code = "BLOB_UPLOAD_INVALID"
 
 
 class ArchiveInvalid(Invalid):

@@ -5,6 +5,7 @@ What the specification itself says is tested in ``test_distribution_spec.py`` an
 
 from __future__ import annotations
 
+import contextlib
 import email
 import json
 import os
@@ -253,19 +254,18 @@ def test_a_refusal_reaches_a_client_that_is_still_sending(repository: Repository
     with socket.create_connection((name, int(port)), timeout=60) as connection:
 
         def send() -> None:
-            try:
+            with contextlib.suppress(OSError):  # the other side had said what there is to say
                 connection.sendall(head.encode())
                 for _ in range(0, size, 100_000):
                     connection.sendall(b"x" * 100_000)
-            except OSError:
-                pass  # the other side had said what there is to say
 
         sender = threading.Thread(target=send)
         sender.start()
         answer = b""
         while b"]}" not in answer and (piece := connection.recv(65536)):
             answer += piece
-        connection.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
         sender.join(60)
 
     assert answer.startswith(b"HTTP/1.1 404 ")

@@ -85,7 +85,7 @@ class Exchange:
         except ClientGone:
             return Response(HANGUP)
         except ClientSlow:
-            return error_response(408, "TIMEOUT", "the request's body came too slowly and was given up")
+            return error_response(408, "SIZE_INVALID", "the request's body came too slowly and was given up")
         except Exception:
             self._log.exception("request failed", id=name)
             return error_response(500, "UNKNOWN", INTERNAL)

@@ -32,7 +32,7 @@ Body = bytes | Path
 WINDOW, PATIENCE = 64 * 1024, 60.0
 """Bytes that have to arrive within so many seconds, or the sender is given up."""
 
-DRAIN, DRAIN_SECONDS = 1024 * 1024, 2.0
+DRAIN, DRAIN_SECONDS = 8 * 1024 * 1024, 2.0
 """How much of an unwanted body is read, so that its sender gets to read the answer."""
 
 

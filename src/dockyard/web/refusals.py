@@ -72,7 +72,7 @@ def refuse(error: DockyardError, route: Route | None = None) -> Response:
 
 def not_found(path: str) -> Response:
     """Answer for a path that nothing lives at."""
-    return error_response(404, "NOT_FOUND", f"there is nothing at {path[:200]!r}")
+    return error_response(404, "UNSUPPORTED", f"there is nothing at {path[:200]!r}")
 
 
 def not_allowed(method: str, allowed: list[str]) -> Response:

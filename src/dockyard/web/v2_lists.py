@@ -40,7 +40,8 @@ async def get_catalog(registry: Registry, request: Request) -> Response:
 
 async def get_referrers(registry: Registry, request: Request) -> Response:
     """``GET /v2/<name>/referrers/<digest>?artifactType=``; a manifest that nobody knows has none."""
-    wanted = request.query("artifactType") or None
+    # A plus in a query is a space, and yet clients send application/spdx+json as it is; no type has a space.
+    wanted = (request.query("artifactType") or "").replace(" ", "+") or None
     subject = Digest.parse(request.route.rest)
     index = await registry.referrers(request.actor, request.route.repository, subject, artifact_type=wanted)
     headers = [(b"content-type", OCI_INDEX.encode())]

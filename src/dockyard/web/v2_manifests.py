@@ -13,11 +13,16 @@ from dockyard.oci.manifest import MAX_MANIFEST
 from dockyard.oci.reference import parse_tag, parse_target
 from dockyard.web.messages import Response
 from dockyard.web.ranges import etag_known
+from dockyard.web.refusals import error_response
 from dockyard.web.routing import manifest_path
 
 if TYPE_CHECKING:
     from dockyard.registry.content import Registry
     from dockyard.web.messages import Request
+
+
+MAX_TAGS = 64
+"""Tags in one push: each is a header of the answer, and clients read only so many headers."""
 
 
 async def get_manifest(registry: Registry, request: Request) -> Response:
@@ -43,7 +48,9 @@ async def get_manifest(registry: Registry, request: Request) -> Response:
 async def put_manifest(registry: Registry, request: Request) -> Response:
     """``PUT`` under a tag or its digest, and under every ``?tag=``."""
     repository, target = request.route.repository, parse_target(request.route.rest)
-    tags = [parse_tag(text) for text in request.queries("tag")]
+    tags = [parse_tag(text) for text in dict.fromkeys(request.queries("tag"))]
+    if len(tags) > MAX_TAGS:
+        return error_response(414, "TAG_INVALID", f"{len(tags)} tags in one push; {MAX_TAGS} are the most")
     raw = await request.body(MAX_MANIFEST)
     media_type = request.header(b"content-type")
     pushed = await registry.put_manifest(request.actor, repository, target, raw, media_type, tags)
@@ -53,7 +60,7 @@ async def put_manifest(registry: Registry, request: Request) -> Response:
     ]
     if pushed.subject:
         headers.append((b"oci-subject", str(pushed.subject).encode()))
-    headers += [(b"oci-tag", tag.encode()) for tag in dict.fromkeys(tags)]
+    headers += [(b"oci-tag", tag.encode()) for tag in tags]
     return Response(201, headers)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from dockyard.errors import BlobUploadUnknown, Conflict, RangeInvalid
+from dockyard.errors import BlobUploadUnknown, RangeInvalid, UploadTaken
 from dockyard.registry.catalog import blobs, repositories
 from dockyard.registry.database import LookUp
 from dockyard.registry.schema import blobs as blob_rows
@@ -71,7 +71,7 @@ def take_over(
 def move(
     connection: Connection, session: Session, offset: int, states: Mapping[str, bytes | None], parts: str, now: int
 ) -> None:
-    """Say that ``offset`` bytes are durable, and what their hashes are. Conflict when another holds the session."""
+    """Say that ``offset`` bytes are durable, and what their hashes are. UploadTaken when another holds the session."""
     chosen = update(uploads).where(uploads.c.id == session.id, uploads.c.generation == session.generation)
     values = {"offset": offset, "parts": parts, "touched": now}
     values |= {"sha256": states.get("sha256"), "sha512": states.get("sha512")}
@@ -79,9 +79,9 @@ def move(
         raise overtaken(session.id)
 
 
-def overtaken(id: str) -> Conflict:
+def overtaken(id: str) -> UploadTaken:
     """The error of a request whose session another one took."""
-    return Conflict(f"another request took over upload {id}")
+    return UploadTaken(f"another request took over upload {id}")
 
 
 def remove(connection: Connection, id: str) -> bool:

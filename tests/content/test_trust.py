@@ -45,6 +45,8 @@ def test_plain_http_is_for_loopback_and_for_what_was_named_insecure() -> None:
         ("https://evil.example", "http://hub.example", False),
         ("http://hub.example", "http://hub.example", True),
         ("https://hub.example", "http://hub.example", True),
+        ("http://localhost", "http://127.0.0.1", True),
+        ("http://127.0.0.2", "http://127.0.0.1", False),
         ("ftp://hub.example", "http://hub.example", False),
     ],
 )

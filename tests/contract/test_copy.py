@@ -215,3 +215,15 @@ async def test_a_layer_is_mounted_from_the_repository_that_has_it(place: Open, k
 
     assert (copied.mounted, copied.sent) == (5, 0)
     assert (await sink.manifest("v1")).digest == original.names["both"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_blob_may_be_named_by_sha512(place: Open, kind: str) -> None:
+    source, sink = Memory(), await place(kind)
+    content = os.urandom(3_000_000)
+    blob = Descriptor(OCI_LAYER_GZIP, Digest.of(content, "sha512"), len(content))
+    source.blobs[blob.digest] = content
+    await sink.write(blob, source)
+
+    assert await sink.has(blob)
+    assert await read_blob(sink, blob) == content

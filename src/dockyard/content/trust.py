@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 CERTIFICATES = (Path("/etc/docker/certs.d"), Path("/etc/containers/certs.d"))
 """Where docker and podman look for a registry's certificates, in a folder named as its host."""
 
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+
 
 def address(registry: str) -> str:
     """Where a registry answers: its own name, except Docker Hub."""
@@ -93,9 +95,10 @@ def may_carry_credentials(realm_scheme: str, realm_host: str, *, registry_scheme
     under other names; over plain HTTP only on the host that is spoken to over plain HTTP itself, since there
     anybody on the way could have written the announcement.
     """
+    same = realm_host == registry_host or {realm_host, registry_host} <= _THIS_MACHINE
     if realm_scheme == "https":
-        return registry_scheme == "https" or realm_host == registry_host
-    return realm_scheme == "http" == registry_scheme and realm_host == registry_host
+        return registry_scheme == "https" or same
+    return realm_scheme == "http" == registry_scheme and same
 
 
 def _load(load: object, path: Path) -> None:

@@ -50,11 +50,14 @@ _RANGE = re.compile(r"(?:bytes=)?0-(\d+)", re.ASCII)
 
 
 async def begin(remote: Remote, *, query: str = "", scopes: auth.Scopes | None = None) -> str:
-    """Open an upload and return its URL, or ``""`` where a mount in ``query`` made the upload needless."""
+    """Open an upload and return its URL.
+
+    With ``scopes`` the ``query`` asks for a mount, and ``""`` is returned where that made the upload needless.
+    """
     client = remote.client
     async with client.request(
         "POST", f"{remote.path}/blobs/uploads/" + (f"?{query}" if query else ""),
-        scopes or auth.push(remote.repository), expect={202, 201} if query else {202},
+        scopes or auth.push(remote.repository), expect={202, 201} if scopes else {202},
         where=remote.name, headers={"Content-Length": "0"}, missing=NameUnknown,
     ) as response:  # fmt: skip
         if response.status == 201:
@@ -96,7 +99,8 @@ async def _upload(remote: Remote, blob: Descriptor, source: Source, claim: Claim
         if not offset:
             location = ""  # an upload of no bytes looks like one of a single byte: it is not worth going on with
     if not location:
-        location = await begin(remote)
+        algorithm = blob.digest.algorithm
+        location = await begin(remote, query="" if algorithm == "sha256" else f"digest-algorithm={algorithm}")
     try:
         await _send(remote, blob, source, location, offset, claim)
     except (DigestInvalid, SizeInvalid):

@@ -114,5 +114,11 @@ def test_a_push_goes_on_after_the_hub_was_killed_and_started_again(
         assert code == 0, out + err
         # A killed hub has lost what it had not synced when it died: more is sent again, but never everything.
         assert proxy.sent < SIZE - MEGABYTE
-    containers.ok("skopeo", "copy", f"docker://{hub.host}/resumed/restart:latest", f"oci:{tmp_path / 'pulled'}:latest")
+    containers.ok(
+        "skopeo",
+        "copy",
+        "--preserve-digests",
+        f"docker://{hub.host}/resumed/restart:latest",
+        f"oci:{tmp_path / 'pulled'}:latest",
+    )
     assert Layout(tmp_path / "pulled").reachable() == image.reachable()

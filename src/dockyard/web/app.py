@@ -22,6 +22,7 @@ from dockyard.web.routing import Kind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from starlette.requests import Request
@@ -36,10 +37,14 @@ class App:
     """The application. Its lifespan opens and closes the registry."""
 
     def __init__(
-        self, settings: ServeSettings, clock: Callable[[], float], counts: Path | None, closing: Callable[[], None]
+        self,
+        settings: ServeSettings,
+        clock: Callable[[], float],
+        counts: Path | None,
+        around: AbstractContextManager[object],
     ) -> None:
         """Use :func:`create_app`."""
-        self._settings, self._clock, self._closing = settings, clock, closing
+        self._settings, self._clock, self._around = settings, clock, around
         self._metrics = Metrics(counts)
         self._exchange = Exchange(self._metrics)
         self._others = Starlette(
@@ -64,11 +69,11 @@ class App:
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         self._registry = await Registry.open(self._settings, clock=self._clock)
-        try:
-            yield
-        finally:
-            await self._registry.close()
-            self._closing()
+        with self._around:
+            try:
+                yield
+            finally:
+                await self._registry.close()
 
     def _counting(self, scope: Scope, send: Send) -> Send:
         began = time.perf_counter()
@@ -103,10 +108,11 @@ def create_app(
     *,
     clock: Callable[[], float] = time.time,
     counts: Path | None = None,
-    closing: Callable[[], None] = lambda: None,
+    around: AbstractContextManager[object] | None = None,
 ) -> App:
     """Wire the hub together. The only place that knows every part.
 
-    ``counts`` is the folder in which all workers of a server count; ``closing`` is called when all has ended.
+    ``counts`` is the folder in which all workers of a server count; ``around`` is entered when the registry is open
+    and left when all has ended.
     """
-    return App(settings, clock, counts, closing)
+    return App(settings, clock, counts, around or contextlib.nullcontext())

@@ -7,6 +7,7 @@ connection is taken, running transfers end, for :data:`GRACE_SECONDS` at most.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import errno
 import ipaddress
@@ -34,6 +35,8 @@ from dockyard.web import logs
 from dockyard.web.app import App, create_app
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dockyard.config import ServeSettings
 
 GRACE_SECONDS = 60
@@ -45,6 +48,8 @@ CONNECTIONS = 4096
 # docker closes an idle connection after 90 seconds. A server that closes first makes a push fail now and then, as the
 # next request is already under way.
 _IDLE_MILLISECONDS = 120_000
+
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 _GRANIAN_LOG: dict[str, Any] = {
     "formatters": {"plain": {"format": "%(message)s"}},
@@ -84,8 +89,9 @@ def serve(settings: ServeSettings) -> None:
             log_dictconfig=_GRANIAN_LOG,
         )
         try:
+            _hold_signals_over_forks()
             server.on_startup(partial(_announce, host, port))
-            server.serve(target_loader=partial(_load, settings, counts), wrap_loader=False)
+            server.serve(target_loader=partial(_load, settings, counts, os.getpid()), wrap_loader=False)
         finally:
             shutil.rmtree(counts, ignore_errors=True)
 
@@ -95,17 +101,36 @@ async def _open_once(settings: ServeSettings) -> None:
     await registry.close()
 
 
-def _load(settings: ServeSettings, counts: Path) -> App:
+def _load(settings: ServeSettings, counts: Path, parent: int) -> App:
     """Make the application of one worker; runs in its process."""
-    _end_with_parent()
-    writer = logs.configure(settings.log_level)
-    return create_app(settings, counts=counts, closing=writer.close)
-
-
-def _end_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the first process dies: workers must not hold the port without it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     if sys.platform == "linux":
+        # Workers must not hold the port without the first process: the kernel sends them SIGTERM when it dies.
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit(1)
+    return create_app(settings, counts=counts, around=_working(logs.configure(settings.log_level)))
+
+
+def _hold_signals_over_forks() -> None:
+    """Let a worker begin with the signals that end it held back, until :func:`_working` lets them through.
+
+    A worker that is still starting would lose them, or hang: granian can't take one before it serves.
+    """
+    os.register_at_fork(
+        before=partial(signal.pthread_sigmask, signal.SIG_BLOCK, _ENDING),
+        after_in_parent=partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, _ENDING),
+    )
+
+
+@contextlib.contextmanager
+def _working(writer: logs.BatchedWriter) -> Iterator[None]:
+    # The loop stops once more before granian serves, so a timer set now rings after that.
+    asyncio.get_running_loop().call_later(0.05, signal.pthread_sigmask, signal.SIG_UNBLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        writer.close()
 
 
 def _is_loopback(host: str) -> bool:

@@ -107,7 +107,11 @@ def test_head_has_the_headers_of_get(hub: Hub, data: bytes, accept: str) -> None
         assert (answers[1].body, headed["content-length"]) == (b"", str(len(answers[0].body)))
 
 
-@pytest.mark.parametrize("target", ["v9", "-v", "x" * 200, absent(), absent("sha512")])
+@pytest.mark.parametrize(
+    "target",
+    ["v9", "-v", "x" * 200, absent(), absent("sha512")],
+    ids=["absent tag", "no tag", "long", "absent digest", "absent sha512"],
+)
 def test_head_of_a_manifest_is_200_or_404(repository: Repository, target: str) -> None:
     """Any other status at HEAD ends a push of containerd."""
     repository.push(repository.image(), "v1")

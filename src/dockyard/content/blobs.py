@@ -33,6 +33,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _UPLOAD = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_VECTOR = os.sysconf("SC_IOV_MAX")
 _KEY = re.compile(r"sha256/[0-9a-f]{2}/[0-9a-f]{64}-[0-9a-f]{32}", re.ASCII)
 
 
@@ -253,11 +254,14 @@ class LocalIngest:
         offset = self.offset
         with self._held():
             admit(self._descriptor, sum(map(len, pieces)))
-            for piece in pieces:
-                view = memoryview(piece)
-                while view:
-                    written = os.pwrite(self._descriptor, view, offset)
-                    offset, view = offset + written, view[written:]
+            waiting = list(pieces)
+            while waiting:
+                written = os.pwritev(self._descriptor, waiting[:_VECTOR], offset)
+                offset += written
+                while waiting and written >= len(waiting[0]):
+                    written -= len(waiting.pop(0))
+                if written:
+                    waiting[0] = waiting[0][written:]
         return offset
 
     async def sync(self) -> str:

@@ -191,7 +191,7 @@ class _Hold:
         try:
             async with Intake(chunks) as intake:
                 while (piece := await intake.take(PATIENCE)) is not None:
-                    came += len(piece)
+                    came += sum(map(len, piece))
                     if length is not None and came > length:
                         raise SizeInvalid(f"more than the announced {length} bytes came")
                     await self._take(piece)
@@ -211,7 +211,7 @@ class _Hold:
             await self.checkpoint()
             raise
 
-    async def _take(self, piece: bytes) -> None:
+    async def _take(self, piece: list[bytes]) -> None:
         """Start with a piece, once the one before it is done with."""
         before = self._landing
         if piece:
@@ -221,11 +221,11 @@ class _Hold:
             await asyncio.shield(before)
 
     async def _land(
-        self, before: asyncio.Task[None] | None, piece: bytes, hashing: asyncio.Future[dict[str, bytes | None]]
+        self, before: asyncio.Task[None] | None, piece: list[bytes], hashing: asyncio.Future[dict[str, bytes | None]]
     ) -> None:
         if before:
             await before  # when that failed, so has this
-        await self._ingest.write([piece])
+        await self._ingest.write(piece)
         states = await hashing
         self.offset, self._states = self._ingest.offset, states
 
@@ -233,9 +233,10 @@ class _Hold:
         if self._landing:
             await asyncio.shield(self._landing)
 
-    def _hash(self, piece: bytes) -> dict[str, bytes | None]:
+    def _hash(self, piece: list[bytes]) -> dict[str, bytes | None]:
         for hasher in self._hashers.values():
-            hasher.update(piece)
+            for chunk in piece:
+                hasher.update(chunk)
         return {algorithm: hasher.save() for algorithm, hasher in self._hashers.items()}
 
     async def checkpoint(self) -> None:

@@ -14,12 +14,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 from functools import partial
 from typing import TYPE_CHECKING
 
 from dockyard.content.folders import storage_errors, sync_folder
 from dockyard.content.protocols import CHUNK, Outcome
+from dockyard.content.streams import closing
 from dockyard.errors import BlobUnknown, DigestInvalid, SizeInvalid, TooLarge
 from dockyard.oci.digest import Digest, Hasher
 
@@ -71,17 +71,10 @@ class BlobFiles:
 
     async def open(self, blob: Descriptor, start: int = 0) -> AsyncIterator[bytes]:
         """Yield the blob's bytes from ``start`` in pieces of 1 MiB, read off the event loop and one piece ahead."""
-        import asyncio
-        from concurrent.futures import ThreadPoolExecutor
-
-        # A thread of its own ends before the file is closed, so that it can't read what has taken over its number.
-        with self._opened(blob.digest) as descriptor, ThreadPoolExecutor(1, "blob-read") as thread:
-            run = asyncio.get_running_loop().run_in_executor
-            ahead = run(thread, os.pread, descriptor, CHUNK, start)
-            while piece := await ahead:
-                start += len(piece)
-                ahead = run(thread, os.pread, descriptor, CHUNK, start)
-                yield piece
+        with self._opened(blob.digest) as descriptor:
+            async with closing(pieces(descriptor, start)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
     def put(self, raw: bytes, digest: Digest) -> None:
         """Write small content whose digest was made from it, unless it is here. Full, Unavailable."""
@@ -153,7 +146,7 @@ class NewBlob:
 
     def __init__(self, files: BlobFiles, algorithm: str) -> None:
         self._files = files
-        self._path: Path | None = files.ingest / f"new-{secrets.token_hex(8)}"
+        self._path: Path | None = files.ingest / f"new-{os.urandom(8).hex()}"
         with storage_errors(files.root):
             files.ingest.mkdir(parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -263,11 +256,29 @@ class _Partial:
         os.close(self._descriptor)
 
 
+async def pieces(descriptor: int, start: int, end: int | None = None) -> AsyncIterator[bytes]:
+    """Yield a file's bytes from ``start`` to ``end`` in pieces of 1 MiB, read off the event loop, one piece ahead."""
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    def read() -> Future[bytes]:
+        size = CHUNK if end is None else min(CHUNK, end - start)
+        return asyncio.get_running_loop().run_in_executor(thread, os.pread, descriptor, size, start)
+
+    # A thread of its own is done before the file is closed: it can't read what then has the file's number.
+    with ThreadPoolExecutor(1, "blob-read") as thread:
+        ahead = read()
+        while piece := await ahead:
+            start += len(piece)
+            ahead = read()
+            yield piece
+
+
 async def _receive(ours: _Partial, blob: Descriptor, source: Source) -> None:
     import asyncio
     from concurrent.futures import ThreadPoolExecutor
 
-    # A thread of its own ends before the file is closed, so that it can't write into what has taken over its number.
+    # A thread of its own is done before the file is closed: it can't write into what then has the file's number.
     with ThreadPoolExecutor(1, "blob-write") as thread:
         run = partial(asyncio.get_running_loop().run_in_executor, thread)
         try:
@@ -286,8 +297,6 @@ async def _receive(ours: _Partial, blob: Descriptor, source: Source) -> None:
 
 async def _append(ours: _Partial, blob: Descriptor, source: Source, start: int, run: Callable[..., Future[Any]]) -> int:
     """Write what the source has from ``start`` on, one piece behind its reading; return where that ended."""
-    from dockyard.content.streams import closing
-
     writing: Future[Any] | None = None
     async with closing(source.open(blob, start)) as chunks:
         async for chunk in chunks:

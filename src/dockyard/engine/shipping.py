@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dockyard.content.copy import copy
+from dockyard.content.layout import below
 from dockyard.content.plan import plan_copy
 from dockyard.content.streams import read_blob
 from dockyard.engine.answers import Pulled, PushDone
@@ -16,7 +18,7 @@ from dockyard.engine.origins import Origins
 from dockyard.errors import ImageUnknown, Invalid, Unsupported
 from dockyard.oci.digest import Digest
 from dockyard.oci.image import ImageConfig
-from dockyard.oci.media_types import CONFIGS
+from dockyard.oci.media_types import CONFIGS, MANIFESTS
 from dockyard.oci.platform import runs_on
 from dockyard.oci.reference import Reference
 
@@ -75,8 +77,7 @@ def _name(images: Images, reference: Reference, root: Manifest, manifest: Manife
     updated = any(before.get(str(name)) != (target.digest, index) for name in named)
     if updated:
         images.name(target, named, index=index)
-    contents = [blob.digest for blob in manifest.blobs]
-    Origins(images.root).add(contents, reference.registry, reference.repository)
+    Origins(images.root).add(_blobs(images, manifest), reference.registry, reference.repository)
     return Pulled(reference, digest, facts_of(images, [target])[target.digest].id, updated)
 
 
@@ -161,8 +162,13 @@ def _hold(images: Images, entry: Descriptor) -> None:
 
 def _note(images: Images, origins: Origins, reference: Reference, manifest: Manifest) -> None:
     known_as = Reference(reference.registry, reference.repository, digest=manifest.digest)
-    images.name(manifest.descriptor, [known_as])
-    origins.add([blob.digest for blob in manifest.blobs], reference.registry, reference.repository)
+    with suppress(ImageUnknown):  # removed meanwhile, or one platform of an index that has the name
+        images.alias(manifest.descriptor, known_as)
+    origins.add(_blobs(images, manifest), reference.registry, reference.repository)
+
+
+def _blobs(images: Images, manifest: Manifest) -> list[Digest]:
+    return [content.digest for content in below(images.files, manifest) if content.media_type not in MANIFESTS]
 
 
 def _others(origins: Origins, reference: Reference) -> Callable[[Digest], Iterable[RepositoryName]]:

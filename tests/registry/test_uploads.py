@@ -8,6 +8,7 @@ import pytest
 from registry.pushing import APP, OTHER, PIECE, CutOff, chunks, cut_off, push_blob, stored
 from sqlalchemy import bindparam, select
 
+from dockyard.content.blobs import LocalIngest
 from dockyard.errors import (
     BlobUnknown,
     BlobUploadUnknown,
@@ -272,7 +273,7 @@ async def test_bytes_past_the_row_are_cut_off(registry, tmp_path):
     assert (await finish(registry, upload, CONTENT[1000:])).size == len(CONTENT)
 
 
-async def test_a_session_whose_bytes_are_gone_ends(registry, tmp_path):
+async def test_a_session_whose_bytes_are_gone_is_as_good_as_ended(registry, tmp_path):
     upload = await begin(registry)
     await append(registry, upload, CONTENT[:1000])
     (tmp_path / "hub" / "uploads" / upload).unlink()
@@ -280,7 +281,31 @@ async def test_a_session_whose_bytes_are_gone_ends(registry, tmp_path):
     with pytest.raises(BlobUploadUnknown):
         await append(registry, upload, CONTENT[1000:])
     with pytest.raises(BlobUploadUnknown):
-        await registry.upload(ANONYMOUS, APP, upload)
+        await finish(registry, upload, CONTENT[1000:])
+
+
+async def test_a_request_that_comes_while_another_finishes_does_not_spoil_it(open_registry, monkeypatch):
+    one, two = await open_registry(), await open_registry()
+    upload = await begin(one)
+    await append(one, upload, CONTENT[:1000])
+    renamed, go_on = asyncio.Event(), asyncio.Event()
+    commit = LocalIngest.commit
+
+    async def commit_then_wait(self, digest):
+        key = await commit(self, digest)
+        renamed.set()
+        await go_on.wait()
+        return key
+
+    monkeypatch.setattr(LocalIngest, "commit", commit_then_wait)
+    finishing = asyncio.create_task(finish(one, upload, CONTENT[1000:]))
+    await renamed.wait()
+    with pytest.raises(BlobUploadUnknown):
+        await append(two, upload, CONTENT[1000:])
+    go_on.set()
+
+    assert (await finishing).path.read_bytes() == CONTENT
+    assert await two.blob(ANONYMOUS, APP, DIGEST) == await finishing
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["algorithm asked for", "algorithm only in the digest"])

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from dockyard.oci.manifest import Manifest
     from dockyard.oci.reference import RepositoryName
 
+NAMED = 100
+"""Missing digests that an error names: an index may miss ten thousand."""
+
 BY_TAG = LookUp(
     select(manifests.c.raw, manifests.c.media_type)
     .select_from(repositories)
@@ -71,7 +74,7 @@ def check_needs(connection: Connection, repository: int, manifest: Manifest) -> 
     missing = sorted({str(digest) for digest in needed if known[digest] not in here})
     if missing:
         shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
-        raise ManifestBlobUnknown(f"the repository does not have {shown}", detail=missing)
+        raise ManifestBlobUnknown(f"the repository does not have {shown}", detail=missing[:NAMED])
 
 
 def blobs_here(connection: Connection, repository: int, digests: Iterable[str]) -> list[Row[Any]]:

@@ -224,6 +224,23 @@ def test_a_blob_that_its_disk_lost_or_cut_is_an_error_and_never_other_bytes(hub:
     assert [(answer.status, answer.code) for answer in answers] == [(503, "UNAVAILABLE")] * 2
 
 
+def test_an_answer_that_can_t_be_finished_is_seen_to_end_too_early(hub: Hub, wire: Wire, name: str) -> None:
+    content = os.urandom(64 * 1024 * 1024)
+    digest = wire.push_blob(name, content)
+    [file] = hub.data.glob(f"blobs/sha256/*/{digest.hex}-*")
+    with dial(hub) as peer:
+        peer.sendall(f"GET /v2/{name}/blobs/{digest} HTTP/1.1\r\nHost: hub\r\nRange: bytes=1-\r\n\r\n".encode())
+        head = head_of(peer)
+        os.truncate(file, 1024)
+        received = 0
+        while piece := peer.recv(1024 * 1024):
+            received += len(piece)
+
+    assert f"content-length: {len(content) - 1}\r\n" in head
+    assert received < len(content) - 1
+    assert wire("GET", "/v2/").status == 200
+
+
 def test_who_hangs_up_in_the_middle_of_a_range_disturbs_nobody(hub: Hub, wire: Wire, big: tuple[str, bytes]) -> None:
     path, content = big
     for _ in range(5):

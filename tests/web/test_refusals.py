@@ -61,7 +61,7 @@ def test_a_method_that_a_path_does_not_know_is_405(wire: Wire, name: str, method
 def test_nothing_else_lives_under_v2(wire: Wire, path: str) -> None:
     answer = wire("GET", f"/v2/{path}")
 
-    assert (answer.status, answer.code, answer["content-type"]) == (404, "NOT_FOUND", "application/json")
+    assert (answer.status, answer.code, answer["content-type"]) == (404, "UNSUPPORTED", "application/json")
     assert answer["docker-distribution-api-version"] == "registry/2.0"
 
 

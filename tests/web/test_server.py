@@ -54,8 +54,9 @@ def test_a_signal_ends_it_with_0_and_leaves_no_process(start_hub: StartHub, endi
         dial(hub)
 
 
-def test_ctrl_c_reaches_every_process_and_ends_with_0(start_hub: StartHub) -> None:
-    hub = start_hub()
+@pytest.mark.parametrize("turn", range(8))
+def test_ctrl_c_reaches_every_process_even_while_workers_start_and_ends_with_0(start_hub: StartHub, turn: int) -> None:
+    hub = start_hub(workers=3)  # the address is there when the first of them answers
     os.killpg(hub.pid, signal.SIGINT)
 
     assert hub.process.wait(30) == 0

@@ -65,9 +65,11 @@ class Exchange:
         try:
             if response.status != HANGUP:
                 sent = await _send(request, response, headers, send)
-        finally:
-            self._metrics.moved(request.received, sent)
-            self._note(scope, request, name, response.status, time.perf_counter() - began, sent)
+        except DockyardError as error:
+            # The headers are gone: all that can still be said is that the body ends too early.
+            self._log.error("answer broken off", id=name, error=error.message)
+        self._metrics.moved(request.received, sent)
+        self._note(scope, request, name, response.status, time.perf_counter() - began, sent)
 
     async def _answer(self, registry: Registry, scope: Scope, request: Request, name: str) -> Response:
         try:

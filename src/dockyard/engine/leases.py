@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import suppress
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from dockyard.errors import DigestInvalid
@@ -27,24 +28,23 @@ class Lease:
         self._path: Path | None = None
         self._descriptor = -1
         self._held: set[Digest] = set()
+        self._threads = Lock()
 
     def add(self, digests: Iterable[Digest]) -> None:
         """Hold these too. Only under the store's lock, shared at least: a removal holds it alone."""
-        new = [digest for digest in digests if digest not in self._held]
-        if not new:
-            return
-        if self._path is None:
-            path = self._folder / os.urandom(8).hex()
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            self._path = path
-        # Not synced: it has to outlive nothing but other processes.
-        os.write(self._descriptor, "".join(f"{digest}\n" for digest in new).encode())
-        self._held.update(new)
-
-    def holds(self, digest: Digest) -> bool:
-        """Whether the digest is held by this lease."""
-        return digest in self._held
+        with self._threads:
+            new = [digest for digest in digests if digest not in self._held]
+            if not new:
+                return
+            if self._path is None:
+                path = self._folder / os.urandom(8).hex()
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+                self._descriptor = os.open(path, flags, 0o600)
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+                self._path = path
+            # Not synced: it has to outlive nothing but other processes.
+            os.write(self._descriptor, "".join(f"{digest}\n" for digest in new).encode())
+            self._held.update(new)
 
     def close(self) -> None:
         """Let go of everything."""

@@ -355,3 +355,41 @@ def test_the_sending_modules_need_no_http_library_to_be_read() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
 
     assert json.loads(done.stdout) is False
+
+
+async def test_an_upload_that_is_cancelled_leaves_nobody_reading_the_source(
+    registry: FakeRegistry, remote: Any
+) -> None:
+    import asyncio
+
+    class Watched(Memory):
+        reading = 0
+
+        async def open(self, blob: Descriptor, start: int = 0) -> AsyncIterator[bytes]:
+            self.reading += 1
+            try:
+                async for chunk in super().open(blob, start):
+                    yield chunk
+            finally:
+                await asyncio.sleep(0)
+                self.reading -= 1
+
+    hung, released = asyncio.Event(), asyncio.Event()
+
+    async def hang(request: web.Request) -> web.StreamResponse | None:
+        if request.method == "PATCH":
+            hung.set()
+            await released.wait()
+        return None
+
+    registry.faults.append(hang)
+    source = Watched(1 << 20)
+    blob = large(source, 60_000_000)
+    writing = asyncio.create_task(remote.write(blob, source))
+    await hung.wait()
+    writing.cancel()
+    await asyncio.wait([writing])
+    released.set()
+
+    assert writing.cancelled()
+    assert source.reading == 0

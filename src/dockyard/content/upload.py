@@ -6,6 +6,7 @@ Source: OCI distribution specification 1.1, section "Pushing blobs".
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -28,6 +29,7 @@ from dockyard.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from typing import Self
 
     from dockyard.content.protocols import Source
     from dockyard.content.remote import Remote
@@ -162,7 +164,7 @@ async def _transmit(
     remote: Remote, method: str, target: str, headers: dict[str, str], body: _Body | None
 ) -> tuple[dict[str, str], str]:
     try:
-        async with asyncio.timeout(None) as deadline:
+        async with asyncio.timeout(None) as deadline, body or contextlib.nullcontext():
             if body:
                 body.deadline = deadline
             async with remote.client.request(
@@ -210,9 +212,28 @@ class _Body:
         self.offset, self.length = offset, length
         self.deadline: asyncio.Timeout | None = None
         self.failure: Exception | None = None
+        self._pieces: AsyncIterator[bytes] | None = None
+        self._writer: asyncio.Task[object] | None = None
 
-    async def __call__(self) -> AsyncIterator[bytes]:
-        """Yield the piece; called anew for each time it is sent."""
+    def __call__(self) -> AsyncIterator[bytes]:
+        """Return the piece's bytes; called anew for each time it is sent."""
+        self._pieces = self._read()
+        return self._pieces
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Leave nothing that reads the source: a request that is given up ends its writer a little later."""
+        if kind and self._writer and self._writer is not asyncio.current_task():
+            self._writer.cancel()
+            await asyncio.wait([self._writer])
+        if kind and self._pieces:
+            async with closing(self._pieces):
+                self._pieces = None
+
+    async def _read(self) -> AsyncIterator[bytes]:
+        self._writer = asyncio.current_task()
         left = self.length
         whole = self.offset + self.length == self.blob.size
         try:

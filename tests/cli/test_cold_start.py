@@ -83,6 +83,7 @@ def test_a_local_command_imports_nothing_heavy(words: tuple[str, ...], hundred: 
     assert not found & HEAVY
 
 
+@pytest.mark.alone
 def test_a_list_of_100_images_is_there_in_a_tenth_of_a_second(hundred: Machine) -> None:
     times = []
     for _ in range(15):

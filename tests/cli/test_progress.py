@@ -90,8 +90,9 @@ def test_in_a_pipe_each_step_is_a_line_and_nothing_moves() -> None:
 def test_a_pull_says_what_dockers_says() -> None:
     out = io.StringIO()
     with Lines(PULL, out) as show:
-        for status in (Status.PREPARING, Status.MOVING, Status.DONE):
+        for status in (Status.PREPARING, Status.WAITING, Status.MOVING, Status.DONE):
             show(Event(blob("a"), status))
+        show(Event(blob("b"), Status.PREPARING))
         show(Event(blob("b"), Status.EXISTS))
 
     assert out.getvalue().splitlines() == [

@@ -20,6 +20,7 @@ from dockyard.errors import Invalid
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from dockyard.content.packing import Form
     from dockyard.oci.platform import Platform
 
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
               help="Kind of archive: docker, which every docker loads, or oci, an OCI image layout")  # fmt: skip
 @platform_option("Save only the image of this platform")
 @click.pass_obj
-def save(session: Session, images: Sequence[str], output: str | None, form: str, platform: Platform | None) -> None:
+def save(session: Session, images: Sequence[str], output: str | None, form: Form, platform: Platform | None) -> None:
     """Save one or more images to a tar archive (standard output by default)
 
     A name without a tag saves all its tags.

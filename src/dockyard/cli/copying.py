@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import click
 
 from dockyard.cli.arguments import platform_option
 from dockyard.cli.grammar import Misused, command
-from dockyard.cli.places import Place, opened, parse_place
+from dockyard.cli.places import Place, opened_sink, opened_source, parse_destination, parse_source
 from dockyard.cli.progress import COPY, progress
 from dockyard.cli.session import Session
 from dockyard.cli.units import human_size
@@ -59,7 +58,7 @@ def copy(
 
     if platform and all_platforms:
         raise Misused("conflicting options: cannot specify both --platform and --all-platforms")
-    origin, target = parse_place(session, source), parse_place(session, destination)
+    origin, target = parse_source(session, source), parse_destination(session, destination)
     if target.kind == "engine" and not all_platforms:
         platform = platform or session.engine.context.platform
     done = asyncio.run(_copy(session, origin, target, platform, insecure, quiet))
@@ -103,14 +102,13 @@ async def _copy(
         is_near = from_ and to and from_.registry == to.registry and origin.kind == target.kind == "docker"
         return [from_.repository] if from_ and is_near else []
 
-    async with AsyncExitStack() as stack:
-        source = await stack.enter_async_context(opened(session, origin, insecure=insecure, writing=False))
-        sink = await stack.enter_async_context(opened(session, target, insecure=insecure, writing=True))
+    name = origin.name if origin.name is not None else ""
+    to = target.name if isinstance(target.name, str) else None
+    async with (
+        opened_source(session, origin, insecure=insecure) as source,
+        opened_sink(session, target, insecure=insecure) as sink,
+    ):
         if quiet:
-            return await transfer.copy(
-                source, sink, origin.target, to=target.name, platform=platform, origins=neighbours
-            )
+            return await transfer.copy(source, sink, name, to=to, platform=platform, origins=neighbours)
         with progress(COPY, sys.stdout) as show:
-            return await transfer.copy(
-                source, sink, origin.target, to=target.name, platform=platform, origins=neighbours, on_event=show
-            )
+            return await transfer.copy(source, sink, name, to=to, platform=platform, origins=neighbours, on_event=show)

@@ -68,8 +68,7 @@ class Drafts:
         try:
             fields = json.loads(path.read_bytes())
             entries = tuple(
-                (parse_reference(entry["reference"]), _descriptor(entry["descriptor"]))
-                for entry in fields["manifests"]
+                (parse_reference(entry["reference"]), _descriptor(entry["descriptor"])) for entry in fields["manifests"]
             )
         except FileNotFoundError:
             return None
@@ -123,5 +122,5 @@ def _descriptor(fields: dict[str, Any]) -> Descriptor:
     found, stated = Descriptor.parse(fields), fields.get("platform")
     if found.platform is None or not isinstance(stated, dict):
         return found
-    platform = replace(found.platform, **{key: str(stated.get(key, "")) for key in ("os", "architecture", "variant")})
-    return replace(found, platform=platform)
+    system, architecture, variant = (str(stated.get(key, "")) for key in ("os", "architecture", "variant"))
+    return replace(found, platform=replace(found.platform, os=system, architecture=architecture, variant=variant))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from dockyard.cli.grammar import ERROR, Misused, usage_line
-from dockyard.errors import DockyardError
+from dockyard.errors import DockyardError, Unauthenticated
 
 if TYPE_CHECKING:
     import click
@@ -31,7 +32,8 @@ def report(error: BaseException) -> int:
         say("")
         return INTERRUPTED
     if isinstance(error, DockyardError):
-        say(f"Error: {error.message}", error.hint)
+        is_stranger = isinstance(error, Unauthenticated)
+        say(f"Error: {error.message}", error.hint or ("Log in first: dockyard login SERVER" if is_stranger else None))
     elif isinstance(error, OSError) and error.strerror:
         say(f"Error: {error.strerror.lower()}{f': {error.filename}' if error.filename else ''}", _space_hint(error))
     elif isinstance(error, BaseExceptionGroup):
@@ -56,24 +58,29 @@ def report_misuse(error: click.UsageError) -> int:
 
 
 def say(text: str, hint: str | None = None) -> None:
-    """Write to stderr; a terminal that is gone is no reason to fail."""
-    try:
-        sys.stdout.flush()
-        lines = [*text.split("\n"), *(hint.split("\n") if hint else [])]
-        print(*map(plain, lines), sep="\n", file=sys.stderr, flush=True)
-    except OSError:
-        silence()
+    """Write to stderr, after what stdout still holds; a stream that is gone or full is no reason to fail."""
+    _flush(sys.stdout)
+    lines = [*text.split("\n"), *(hint.split("\n") if hint else [])]
+    with contextlib.suppress(OSError):
+        print(*map(plain, lines), sep="\n", file=sys.stderr)
+    _flush(sys.stderr)
 
 
 def silence() -> int:
-    """Nobody reads our output any more: let the interpreter's last flush go nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            os.dup2(nowhere, stream.fileno())
+    """Nobody reads our output any more: let what is left of it go nowhere."""
+    _flush(sys.stdout)
+    _flush(sys.stderr)
     return BROKEN_PIPE
+
+
+def _flush(stream: TextIO) -> None:
+    try:
+        stream.flush()
+    except OSError:
+        # What can't be written now would be tried again, and complained of, when the interpreter ends.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

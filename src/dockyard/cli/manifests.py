@@ -22,13 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dockyard.content.http import RegistryClient
-    from dockyard.content.remote import Remote
     from dockyard.oci.descriptor import Descriptor
     from dockyard.oci.manifest import Manifest
     from dockyard.oci.reference import Reference
-
-MAX_CONFIG = 8 * 1024 * 1024
-"""Bytes that the config of an image may have to be read for its platform."""
 
 _ARCHITECTURES = {
     "aix": "ppc64", "android": "386 amd64 arm arm64", "darwin": "amd64 arm64", "dragonfly": "amd64",
@@ -210,22 +206,9 @@ async def _platform(client: RegistryClient, reference: Reference, manifest: Mani
     config = manifest.config
     if config is None or config.media_type not in media_types.CONFIGS:
         return None
-    return ImageConfig(await _config(client.repository(reference.repository), config)).platform
+    from dockyard.content.streams import read_blob
 
-
-async def _config(remote: Remote, config: Descriptor) -> bytes:
-    from dockyard.oci.digest import Digest
-
-    if config.size > MAX_CONFIG:
-        raise ManifestInvalid(f"the config {config.digest} has {config.size} bytes; the limit is {MAX_CONFIG}")
-    raw = b""
-    async for piece in remote.open(config):
-        raw += piece
-        if len(raw) > config.size:
-            break
-    if Digest.of(raw, config.digest.algorithm) != config.digest:
-        raise ManifestInvalid(f"the registry's content for {config.digest} is something else")
-    return raw
+    return ImageConfig(await read_blob(client.repository(reference.repository), config)).platform
 
 
 async def _look(

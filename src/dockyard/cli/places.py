@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dockyard.errors import Invalid
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from dockyard.cli.session import Session
+    from dockyard.content.packing import Form
+    from dockyard.content.protocols import Sink, Source
     from dockyard.oci.digest import Digest
     from dockyard.oci.reference import Reference
 
@@ -21,49 +23,94 @@ KINDS = ("docker", "engine", "oci", "oci-archive", "docker-archive")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One end of a copy: an image in a registry or engine by ``reference``, or in a folder or file by ``path``.
+    """One end of a copy. ``name`` is what it calls the image, or will call it; ``None`` leaves it without one.
 
-    ``target`` is what the place calls the image when it is read, ``name`` what it will call it when it is written.
+    ``reference`` is the full name in a registry or engine, ``path`` the folder or file of the other kinds.
     """
 
     kind: str
-    target: str | Digest
-    name: str | None
+    name: str | Digest | None
     reference: Reference | None = None
     path: Path = Path()
 
 
-def parse_place(session: Session, text: str) -> Place:
-    """Read ``docker://…``, ``engine:…``, ``oci:…``, ``oci-archive:…`` or ``docker-archive:…``; Invalid."""
+def parse_source(session: Session, text: str) -> Place:
+    """Read where to copy from; raise Invalid, and ImageUnknown for an image that this engine does not have."""
+    kind, rest = _split(text)
+    if kind == "docker":
+        reference = session.reference(rest).tagged()
+        return Place(kind, reference.target, reference)
+    if kind == "engine":
+        from dockyard.engine.lookup import find
+
+        # Also an ID or its first digits.
+        return Place(kind, find(session.engine.images, session.engine.names, rest).newest.digest)
+    return _file(kind, rest, text)
+
+
+def parse_destination(session: Session, text: str) -> Place:
+    """Read where to copy to; raise Invalid."""
+    kind, rest = _split(text)
+    if kind in ("docker", "engine"):
+        reference = session.reference(rest).tagged()
+        if kind == "engine":
+            return Place(kind, str(reference), reference)
+        return Place(kind, str(reference.tag) if reference.tag else None, reference)
+    return _file(kind, rest, text)
+
+
+@asynccontextmanager
+async def opened_source(session: Session, place: Place, *, insecure: bool) -> AsyncIterator[Source]:
+    """What a place has, for reading."""
+    async with AsyncExitStack() as stack:
+        if place.kind == "docker" and place.reference:
+            client = await stack.enter_async_context(session.registry(place.reference.registry, insecure=insecure))
+            yield client.repository(place.reference.repository)
+        elif place.kind == "engine":
+            yield stack.enter_context(session.engine.images.session())
+        elif place.kind == "oci":
+            from dockyard.content.layout import Layout
+
+            yield Layout(place.path)
+        else:
+            from dockyard.content.archive import Archive
+
+            file = stack.enter_context(place.path.open("rb"))
+            yield stack.enter_context(Archive(file))
+
+
+@asynccontextmanager
+async def opened_sink(session: Session, place: Place, *, insecure: bool) -> AsyncIterator[Sink]:
+    """A place for writing; an archive is there when this ends well, and else not at all."""
+    async with AsyncExitStack() as stack:
+        if place.kind == "docker" and place.reference:
+            client = await stack.enter_async_context(session.registry(place.reference.registry, insecure=insecure))
+            yield client.repository(place.reference.repository)
+        elif place.kind == "engine":
+            yield stack.enter_context(session.engine.images.session())
+        elif place.kind == "oci":
+            from dockyard.content.layout import Layout
+
+            yield Layout(place.path)
+        else:
+            from dockyard.content.packing import NewArchive
+
+            form: Form = "oci" if place.kind == "oci-archive" else "docker"
+            yield await stack.enter_async_context(NewArchive(place.path, form))
+
+
+def _split(text: str) -> tuple[str, str]:
     kind, colon, rest = text.partition(":")
     if kind not in KINDS or not colon or (kind == "docker") != rest.startswith("//"):
         raise Invalid(
             f"{text!r} does not say what kind of place it is",
             hint=f"Begin it with docker://, engine:, oci:, oci-archive: or docker-archive:, such as docker://{text}",
         )
-    if kind in ("docker", "engine"):
-        reference = session.reference(rest.removeprefix("//")).tagged()
-        if kind == "engine":
-            return Place(kind, str(reference), str(reference), reference)
-        return Place(kind, reference.target, str(reference.tag) if reference.tag else None, reference)
+    return kind, rest.removeprefix("//") if kind == "docker" else rest
+
+
+def _file(kind: str, rest: str, text: str) -> Place:
     path, _, name = rest.partition(":")
     if not path:
         raise Invalid(f"{text!r} names no file or folder")
-    if kind == "docker-archive" and name:
-        name = str(session.reference(name).tagged())
-    return Place(kind, name, name, path=Path(path))
-
-
-@asynccontextmanager
-async def opened(session: Session, place: Place, *, insecure: bool, writing: bool) -> AsyncIterator[Any]:
-    """The place as a Source, or as a Sink for ``writing``; an archive that is written is there when this ends well."""
-    if place.kind == "docker" and place.reference:
-        async with session.registry(place.reference.registry, insecure=insecure) as client:
-            yield client.repository(place.reference.repository)
-    elif place.kind == "engine":
-        with session.engine.images.session() as images:
-            yield images
-    elif place.kind == "oci":
-        from dockyard.content.layout import Layout
-
-        yield Layout(place.path)
+    return Place(kind, name, path=Path(path))

@@ -13,6 +13,7 @@ from dockyard.cli.grammar import Group
 from dockyard.cli.session import Session
 
 NAME = "dockyard"
+_COMPLETE = "_DOCKYARD_COMPLETE"
 
 
 @click.pass_context
@@ -39,8 +40,14 @@ def program() -> Group:
 
 def run(words: list[str]) -> int:
     """Run one command line; return its exit code. Never raises: what goes wrong is said on stderr."""
+    if instruction := os.environ.get(_COMPLETE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(program(), {}, NAME, _COMPLETE, instruction)
     try:
-        result = program().main(words, prog_name=NAME, standalone_mode=False)
+        # Not click's own main, which ends the process itself where a pipe broke.
+        with program().make_context(NAME, [*words]) as ctx:
+            result = ctx.command.invoke(ctx)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.UsageError as error:

@@ -30,8 +30,7 @@ PUSH: Mapping[Status, str] = {
     Status.DONE: "Pushed",
 }
 PULL: Mapping[Status, str] = {
-    Status.PREPARING: "Pulling fs layer",
-    Status.WAITING: "Waiting",
+    Status.WAITING: "Pulling fs layer",
     Status.MOVING: "Downloading",
     Status.EXISTS: "Already exists",
     Status.MOUNTED: "Already exists",
@@ -63,7 +62,7 @@ class Lines:
 
     def __call__(self, event: Event) -> None:
         """Print what is new about one layer."""
-        if event.status is Status.MOVING or event.blob.media_type in _NOT_LAYERS:
+        if event.status is Status.MOVING or not is_shown(event, self.words):
             return
         text = describe(event, self.words)
         if self._said.get(event.blob.digest) == text:
@@ -110,7 +109,7 @@ class Bars:
 
     def __call__(self, event: Event) -> None:
         """Note where one layer stands; the next frame shows it."""
-        if event.blob.media_type in _NOT_LAYERS:
+        if not is_shown(event, self.words):
             return
         with self._lock:
             self._events[event.blob.digest] = event
@@ -187,6 +186,11 @@ def progress(words: Mapping[Status, str], stream: TextIO) -> Lines | Bars:
 def short(digest: Digest) -> str:
     """The first 12 digits."""
     return digest.hex[:12]
+
+
+def is_shown(event: Event, words: Mapping[Status, str]) -> bool:
+    """Whether an event is about a layer, and of a kind that this verb has a word for."""
+    return event.blob.media_type not in _NOT_LAYERS and (event.status in words or event.status is Status.RETRYING)
 
 
 def describe(event: Event, words: Mapping[Status, str]) -> str:

@@ -8,6 +8,7 @@ through the driver and 20 µs through SQLAlchemy, and a hop to a thread and back
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,9 @@ T = TypeVar("T")
 BUSY_SECONDS = 60
 """How long a transaction waits for other processes' writes before it gives up."""
 
+_AGAIN = {"40001", "40P01", "23505"}
+"""Two transactions that could not both happen (SQLSTATE): PostgreSQL undoes one, which then sees what the other did."""
+
 _FULL = {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"}
 
 
@@ -50,7 +54,9 @@ class Database:
         """``url`` is SQLAlchemy's."""
         self._readers, self._writers = create_engine(url, pool_size=40), create_engine(url)
         self.embedded = self._readers.dialect.name == "sqlite"
-        if self.embedded:
+        if not self.embedded:
+            self._writers = self._writers.execution_options(isolation_level="SERIALIZABLE")
+        else:
             _prepare(self._readers, begin="BEGIN", query_only=True)
             # A transaction that reads, then writes, fails at once when another wrote in between: lock first.
             _prepare(self._writers, begin="BEGIN IMMEDIATE", query_only=False)
@@ -157,8 +163,16 @@ def database_errors() -> Iterator[None]:
 
 
 def _transaction(engine: Engine, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    with database_errors(), engine.begin() as connection:
-        return function(connection, *args, **kwargs)
+    deadline = time.monotonic() + BUSY_SECONDS
+    with database_errors():
+        while True:
+            try:
+                with engine.begin() as connection:
+                    return function(connection, *args, **kwargs)
+            except exc.DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) not in _AGAIN or time.monotonic() > deadline:
+                    raise
+            time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - so that the same two do not meet again
 
 
 def _translated(error: Exception) -> DockyardError:

@@ -8,6 +8,7 @@ crash the file is cut to the row's offset and the upload goes on from there.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,9 @@ CHECKPOINT = 64 * 1024 * 1024
 
 PATIENCE = 0.5
 """Seconds without bytes after which the same is done, at most once in that time."""
+
+
+_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 class Uploads:
@@ -129,6 +133,8 @@ class Uploads:
     async def _take_over(
         self, actor: Actor, repository: RepositoryName, upload: str, start: int | None
     ) -> catalog.Session:
+        if not _ID.fullmatch(upload):
+            raise BlobUploadUnknown(f"{upload[:40]!r} is not an upload")
         return await self._database.write(catalog.take_over, upload, repository, actor.id, start, self._now())
 
     @asynccontextmanager

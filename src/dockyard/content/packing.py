@@ -147,7 +147,9 @@ class NewArchive:
         """Take a manifest; ``""`` keeps it in the archive as an image without a name."""
         await self._layout.put(manifest, None)
         if name is not None:
-            self._names.append((manifest.descriptor, [parse_reference(name).tagged()] if name else []))
+            named = [parse_reference(name).tagged()] if name else []
+            self._names = [entry for entry in self._names if not named or entry[1] != named]
+            self._names.append((manifest.descriptor, named))
 
     async def manifest(self, name: str | Digest) -> Manifest:
         """Return what has come."""

@@ -58,13 +58,14 @@ class Exchange:
         name = asked if asked and _REQUEST_ID.fullmatch(asked) else f"{self._process}-{next(self._ids)}"
         response = await self._answer(registry, scope, request, name)
         self._metrics.count(request.method, request.route.kind.value, response.status, time.perf_counter() - began)
-        headers = [_VERSION, _NO_SNIFFING, (b"x-request-id", name.encode()), *response.headers]
+        headers = [_VERSION, _NO_SNIFFING, (b"x-request-id", name.encode())]
         if not await _settled(request):
             headers.append(_CLOSE)
         sent = 0
         try:
-            if response.status != HANGUP:
-                sent = await _send(request, response, headers, send)
+            # Who hung up hears nothing. A body that broke HTTP looks the same from here, and its sender listens.
+            answer = _incomplete() if response.status == HANGUP else response
+            sent = await _send(request, answer, [*headers, *answer.headers], send)
         except DockyardError as error:
             # The headers are gone: all that can still be said is that the body ends too early.
             self._log.error("answer broken off", id=name, error=error.message)
@@ -110,6 +111,10 @@ class Exchange:
             client=client[0] if client else "",
             agent=(request.header(b"user-agent") or "")[:200],
         )
+
+
+def _incomplete() -> Response:
+    return error_response(400, "SIZE_INVALID", "the body ended before it was complete, or broke the rules of HTTP")
 
 
 async def _settled(request: Request) -> bool:

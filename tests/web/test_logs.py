@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import pty
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
 from servers import Hub
 from web.wire import Wire
 
@@ -104,3 +108,23 @@ def test_a_log_that_can_t_be_written_ends_nothing(tmp_path: Path) -> None:
     writer.close()
 
     assert not writer._thread.is_alive()
+
+
+def test_a_person_at_a_terminal_reads_text_that_can_t_drive_it() -> None:
+    reading, terminal = pty.openpty()
+    writer = logs.configure("info", terminal)
+    try:
+        structlog.get_logger("test").info("request", agent="\x1b[2J evil", status=200)
+        structlog.get_logger("test").debug("too fine")
+        logging.getLogger("library").warning("from a library")
+        received = b""
+        while b"library\r\n" not in received:
+            received += os.read(reading, 65536)
+    finally:
+        writer.close()
+        structlog.reset_defaults()
+        logging.basicConfig(force=True)
+    first, second = received.decode().splitlines()
+
+    assert re.fullmatch(r"\d\d:\d\d:\d\d info    request  agent=\\x1b\[2J evil status=200", first)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d warning from a library  logger=library", second)

@@ -30,11 +30,13 @@ def test_the_first_line_is_an_address_that_answers(start_hub: StartHub) -> None:
         assert wire("GET", "/v2/").status == 200
 
 
-def test_port_0_is_any_free_one(tmp_path: Path) -> None:
-    command = [DOCKYARD, "serve", "--listen", "127.0.0.1:0", "--data", tmp_path / "data", "--workers", "1"]
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_port_0_is_any_free_one(tmp_path: Path, host: str) -> None:
+    command = [DOCKYARD, "serve", "--listen", f"{host}:0", "--data", tmp_path / "data", "--workers", "1"]
     server = Server(command, log=tmp_path / "log", env=plain_environment(tmp_path / "home"))
     try:
         address = server.line()
+        assert address.startswith(f"http://{host}:")
         with Wire(address.removeprefix("http://")) as wire:
             assert wire("GET", "/v2/").status == 200
         assert server.stop() == 0
@@ -111,6 +113,7 @@ def test_an_open_hub_is_shown_to_others_on_purpose(tmp_path: Path) -> None:
     ("flags", "said"),
     [
         (["--listen", "nowhere"], "serve.listen"),
+        (["--listen", "no.such.host.invalid:0", "--insecure-open"], "can't listen on no.such.host.invalid:0"),
         (["--listen", "192.0.2.1:0", "--insecure-open"], "can't listen on 192.0.2.1:0"),
         (["--auth", "ldap"], "serve.auth"),
         (["--workers", "many"], "serve.workers"),

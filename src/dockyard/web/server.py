@@ -67,13 +67,13 @@ def serve(settings: ServeSettings) -> None:
             hint="Listen on 127.0.0.1, or say --insecure-open if that is meant.",
         )
     with _reserve(host, port) as reserved:
-        port = reserved.getsockname()[1]
+        address, port = reserved.getsockname()[:2]
         # Once here, so that what is wrong with the folder is said before anything starts.
         asyncio.run(_open_once(settings))
         counts = Path(tempfile.mkdtemp(prefix="dockyard-counts-"))
         server = Server(
             "dockyard",
-            address=host,
+            address=address,
             port=port,
             interface=Interfaces.ASGI,
             workers=settings.workers or len(os.sched_getaffinity(0)),
@@ -148,11 +148,14 @@ def _reserve(host: str, port: int) -> socket.socket:
     Workers listen with SO_REUSEPORT, which lets two servers share a port without a word. So it is bound without that
     first, and held, bound and not listening, for as long as we run.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    reserved = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise SettingInvalid(f"can't listen on {host}:{port}: {error.strerror}") from None
+    reserved = socket.socket(family, kind)
     try:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        reserved.bind((host, port))
+        reserved.bind(address)
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     except OSError as error:
         reserved.close()

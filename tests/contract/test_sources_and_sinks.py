@@ -240,7 +240,8 @@ async def test_a_write_that_was_cut_goes_on_where_it_stopped(place: Place) -> No
 
         assert absent and await sink.has(blob)
         assert cut.starts == [0]
-        assert rest.starts[0] >= 1 << 20
+        if not place.host:  # a registry keeps what it has confirmed, which of a chunk on its way is nothing
+            assert rest.starts == [3 << 20]
 
 
 @sinks

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dockyard.content import graph
 from dockyard.content.entries import IMAGE_NAME, REF_NAME, Entries, annotated, name_of
 from dockyard.content.files import BlobFiles
+from dockyard.content.folders import storage_errors
 from dockyard.errors import ArchiveInvalid, BlobUnknown, Invalid, ManifestBlobUnknown, ManifestUnknown, TooLarge
 from dockyard.oci import strict_json
 from dockyard.oci.digest import Digest
@@ -68,6 +69,7 @@ class Layout:
 
     async def write(self, blob: Descriptor, source: Source) -> Outcome:
         """Take a blob, going on where an earlier try stopped."""
+        self._make()
         return await self.files.write(blob, source)
 
     async def put(self, manifest: Manifest, name: str | None) -> None:
@@ -76,7 +78,17 @@ class Layout:
 
         await asyncio.to_thread(self._put, manifest, name)
 
+    def _make(self) -> None:
+        """Be an empty layout from the first write on."""
+        if (self.root / "oci-layout").exists() and (self.root / "index.json").exists():
+            return
+        with storage_errors(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+        with self.entries.locked():
+            self.entries.write(self.entries.read())
+
     def _put(self, manifest: Manifest, name: str | None) -> None:
+        self._make()
         refuse_incomplete(self.files, manifest)
         self.files.put(manifest.raw, manifest.digest)
         if name is None:

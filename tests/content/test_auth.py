@@ -229,6 +229,17 @@ async def test_basic_is_answered_with_the_password(registry: FakeRegistry, clien
         await (await client_of(registry.host, credentials=FixedLogin(Login("ada", "no")))).login()
 
 
+async def test_who_has_no_login_does_not_ask_twice_for_the_same(registry: FakeRegistry, client_of: Make) -> None:
+    async def guard(request: web.Request) -> web.StreamResponse:
+        return error(401, "UNAUTHORIZED", "authentication required", **{"WWW-Authenticate": 'Basic realm="x"'})
+
+    registry.faults.append(guard)
+    with pytest.raises(Unauthenticated):
+        await (await client_of(registry.host)).repository("a").manifest("v1")
+
+    assert len(registry.asked("GET", "/manifests/")) == 1
+
+
 @pytest.mark.parametrize("answer", [{"token": 3}, {"token": None}, {"token": "a\nb: c"}, {"token": "ü"}, {"token": ""}])
 async def test_a_service_that_gives_no_token_is_named(
     registry: FakeRegistry, client_of: Make, answer: dict[str, object]

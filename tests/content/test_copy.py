@@ -229,7 +229,7 @@ async def test_children_are_put_before_what_names_them() -> None:
     source.add_index(inner, source.add_image(b"flat"), name="x")
     await copy(source, Noting(), "x", to="x")
 
-    assert order == [(False, None), (True, None), (False, None), (True, "x")]
+    assert order == [(False, None), (False, None), (True, None), (True, "x")]
 
 
 async def test_a_copy_that_is_cancelled_can_be_taken_up_again() -> None:

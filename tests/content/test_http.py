@@ -314,6 +314,47 @@ async def test_a_list_that_is_no_json_or_endless_is_refused(
         [tag async for tag in (await client_of(registry.host)).repository("a").tags()]
 
 
+async def test_a_server_that_does_not_speak_http_is_said(client_of: Make) -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example ESMTP\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    async with server:
+        host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(Unreachable, match=host):
+            await (await client_of(host)).ping()
+
+
+async def test_a_long_error_is_read_to_its_end(registry: FakeRegistry, client_of: Make) -> None:
+    async def slow(request: web.Request) -> web.StreamResponse | None:
+        if request.method != "GET" or request.path == "/v2/":
+            return None
+        response = web.StreamResponse(status=403)
+        await response.prepare(request)
+        for piece in (b'{"errors": [{"code": "DENIED", ', b'"message": "quota of ', b'team exceeded"}]}'):
+            await response.write(piece)
+            await asyncio.sleep(0)
+        return response
+
+    registry.faults.append(slow)
+
+    with pytest.raises(Denied, match="denied: quota of team exceeded"):
+        await (await client_of(registry.host)).repository("a").manifest("v1")
+
+
+async def test_a_proxy_that_is_not_there_is_said(
+    registry: FakeRegistry, client_of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    with pytest.raises(Unreachable, match="proxy") as caught:
+        await (await client_of("hub.example")).ping()
+    assert "HTTPS_PROXY" in (caught.value.hint or "")
+
+
 async def test_a_server_that_is_no_registry_is_said(client_of: Make) -> None:
     async def website(_: web.Request) -> web.StreamResponse:
         return web.Response(status=404, text="<html>")

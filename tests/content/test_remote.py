@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from content.fake_registry import FakeRegistry, error
+from content.fake_registry import FakeRegistry, error, once
 from content.memory import Memory
 
 from dockyard.content.copy import copy
@@ -133,6 +133,18 @@ async def test_a_registry_that_keeps_another_manifest_is_caught(registry: FakeRe
 
     with pytest.raises(DigestInvalid, match="kept another manifest"):
         await remote.put(make_index([]), "v1")
+
+
+async def test_a_registry_that_trips_over_two_writers_of_one_manifest_is_asked_again(
+    registry: FakeRegistry, remote: Any
+) -> None:
+    async def trip(request: web.Request) -> web.StreamResponse | None:
+        return error(400, "DIGEST_INVALID", "no match") if request.method == "PUT" else None
+
+    registry.faults.append(once(trip))
+    await remote.put(make_index([]), "v1")
+
+    assert registry.manifests["v1"][0] == make_index([]).raw
 
 
 async def test_referrers_are_listed_and_filtered_where_the_registry_does_not(

@@ -1,3 +1,4 @@
+import shutil
 import ssl
 from pathlib import Path
 
@@ -84,3 +85,18 @@ def test_loopback_goes_through_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None
     assert proxy_for("http", "127.0.0.1") is None
     assert proxy_for("https", "inside.example") is None
     assert proxy_for("https", "hub.example") == "http://proxy.example:3128"
+
+
+def test_dockers_folder_of_certificates_is_read(certificate: Path, tmp_path: Path) -> None:
+    own = tmp_path / "127.0.0.1:5000"
+    own.mkdir()
+    shutil.copy(certificate, own / "ca.crt")
+    shutil.copy(certificate, own / "client.cert")
+    shutil.copy(certificate.with_suffix(".key"), own / "client.key")
+    context = tls_context("127.0.0.1:5000", folders=[tmp_path])
+
+    assert context.verify_mode is ssl.CERT_REQUIRED  # loopback too, once it has certificates
+    assert "hub.test" in str(context.get_ca_certs())
+    (own / "other.cert").write_bytes(b"no certificate")
+    with pytest.raises(SettingInvalid, match=r"other\.cert"):
+        tls_context("127.0.0.1:5000", folders=[tmp_path])

@@ -151,6 +151,49 @@ async def test_an_upload_that_the_registry_forgot_starts_anew(
     assert registry.blobs[str(blob.digest)] == source.blobs[blob.digest]
 
 
+async def test_an_upload_is_not_given_up_because_nobody_may_ask_about_it_now(
+    registry: FakeRegistry, remote: Any
+) -> None:
+    async def busy(request: web.Request) -> web.StreamResponse | None:
+        asks = request.method == "GET" and "/uploads/" in request.path
+        return web.Response(status=429, headers={"Retry-After": "0"}) if asks else None
+
+    source = Memory()
+    blob = large(source)
+    registry.faults += [cut_upload_after(registry, 3_000_000), once(busy)]
+    await remote.client.retry(lambda: remote.write(blob, source))
+
+    assert len(registry.asked("POST")) == 1
+    assert registry.received == SIZE
+
+
+async def test_a_registry_that_claims_more_bytes_than_were_sent_is_not_believed(
+    registry: FakeRegistry, remote: Any
+) -> None:
+    async def lie(request: web.Request) -> web.StreamResponse | None:
+        if request.method != "PATCH":
+            return None
+        await request.read()
+        return web.Response(status=202, headers={"Location": request.raw_path, "Range": "0-99999999"})
+
+    source = Memory()
+    registry.faults.append(once(lie))
+
+    with pytest.raises(Unavailable, match="says that it has 100000000"):
+        await remote.write(large(source), source)
+
+
+async def test_a_registry_that_does_not_say_where_to_upload_is_named(registry: FakeRegistry, remote: Any) -> None:
+    async def silent(request: web.Request) -> web.StreamResponse | None:
+        return web.Response(status=202) if request.method == "POST" else None
+
+    source = Memory()
+    registry.faults.append(silent)
+
+    with pytest.raises(Unavailable, match="did not say where"):
+        await remote.write(large(source), source)
+
+
 @pytest.mark.parametrize("size", [1000, SIZE])
 async def test_after_a_lost_201_nothing_is_sent_again(registry: FakeRegistry, remote: Any, size: int) -> None:
     async def lose(request: web.Request) -> web.StreamResponse | None:

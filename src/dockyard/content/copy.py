@@ -77,8 +77,10 @@ async def copy(
         transfer.tell(Event(blob, Status.PREPARING))
     # The largest first, so that none is left to go alone at the end.
     await together(transfer.blob(blob) for blob in sorted(plan.blobs, key=lambda blob: -blob.size))
+    await together(transfer.put(manifest) for manifest in plan.children if not manifest.is_index)
     for manifest in plan.children:
-        await sink.put(manifest, None)
+        if manifest.is_index:
+            await sink.put(manifest, None)
     await sink.put(plan.target, to)
     counts = transfer.counts
     return Copied(
@@ -128,6 +130,11 @@ class _Transfer:
         status, detail = await self._move(blob)
         self.counts[status] += 1
         self.tell(Event(blob, status, blob.size, detail))
+
+    async def put(self, manifest: Manifest) -> None:
+        """Bring one manifest over, unnamed."""
+        async with self.questions:
+            await self.sink.put(manifest, None)
 
     async def _move(self, blob: Descriptor) -> tuple[Status, str]:
         async with self.questions:

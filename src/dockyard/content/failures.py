@@ -51,6 +51,8 @@ def explain(error: Exception, where: str, *, first: bool = False) -> Unavailable
         return kind(f"can't reach {where}: {_reason(error)}", hint="Is the registry running, and the port right?")
     if isinstance(error, TimeoutError):
         return kind(f"{where}: no answer in time")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return kind(f"{where}: the answer is not HTTP", hint="Is this the registry's port?")
     if isinstance(error, aiohttp.InvalidURL):
         return Unreachable(f"{where}: not a valid URL")
     return Unavailable(f"{where}: the connection was cut: {_reason(error)}")

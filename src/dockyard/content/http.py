@@ -44,6 +44,8 @@ CONNECT_TIMEOUT = 30.0
 IDLE_TIMEOUT = 90.0
 """Seconds in which nothing moves before the other side is taken for gone."""
 MAX_REDIRECTS = 8
+MAX_CHALLENGES = 3
+"""Times that one request is sent with what it was asked for: a password, a token, a token for more."""
 MAX_PAGE = 16 * 1024 * 1024
 """Bytes of one page of a list."""
 
@@ -221,18 +223,23 @@ class RegistryClient:
     async def _authorised(
         self, method: str, url: str, scopes: Scopes, headers: Mapping[str, str], body: Body | None, idle: float
     ) -> aiohttp.ClientResponse:
-        since, tries = time.monotonic(), 3
-        while True:
-            authorization = await self.auth.header(scopes)
+        since, authorization = time.monotonic(), await self.auth.header(scopes)
+        for _ in range(MAX_CHALLENGES):
             carried = {**headers, "Authorization": authorization} if authorization else headers
             response = await self._send(method, url, carried, body, idle)
-            tries -= 1
             challenges = parse_challenges(response.headers.getall("WWW-Authenticate", []))
-            if response.status != 401 or not tries:
-                return response
-            if not self.auth.refused(scopes, authorization, challenges, since=since):
-                return response
+            if response.status != 401 or not self.auth.refused(scopes, authorization, challenges, since=since):
+                break
+            try:
+                renewed = await self.auth.header(scopes)
+            except BaseException:
+                response.release()
+                raise
+            if renewed == authorization:
+                break
             response.release()
+            authorization = renewed
+        return response
 
     async def _send(
         self, method: str, url: str, headers: Mapping[str, str], body: Body | None, idle: float
@@ -292,7 +299,9 @@ class RegistryClient:
     ) -> DockyardError:
         try:
             with failure(where=where):
-                body = await response.content.read(MAX_ERROR_BODY)
+                body = await response.content.readexactly(MAX_ERROR_BODY)
+        except asyncio.IncompleteReadError as end:
+            body = end.partial
         except Unavailable:
             body = b""
         finally:

@@ -20,6 +20,7 @@ from dockyard.errors import (
     NameUnknown,
     NotFound,
     Unauthenticated,
+    Unavailable,
 )
 from dockyard.oci.descriptor import Descriptor
 from dockyard.oci.digest import Digest
@@ -110,12 +111,19 @@ class Remote:
 
     async def put(self, manifest: Manifest, name: str | None) -> None:
         """Send a manifest, under a tag or else under its digest."""
-        where = self._full(name or manifest.digest)
-        async with self.client.request(
-            "PUT", self._manifest_path(name or manifest.digest), auth.push(self.repository), expect=DONE,
-            where=where, headers={"Content-Type": manifest.media_type}, body=manifest.raw, missing=NameUnknown,
-        ) as response:  # fmt: skip
-            stated = _stated_digest(response.headers)
+        await self.client.retry(lambda: self._put(manifest, self._full(name or manifest.digest), name))
+
+    async def _put(self, manifest: Manifest, where: str, name: str | None) -> None:
+        path = self._manifest_path(name or manifest.digest)
+        try:
+            async with self.client.request(
+                "PUT", path, auth.push(self.repository), expect=DONE, where=where,
+                headers={"Content-Type": manifest.media_type}, body=manifest.raw, missing=NameUnknown, again=False,
+            ) as response:  # fmt: skip
+                stated = _stated_digest(response.headers)
+        except DigestInvalid as error:
+            # The bytes are right. docker-registry 2.8 says this when two clients put the same manifest at once.
+            raise Unavailable(error.message) from error
         if stated and stated != Digest.of(manifest.raw, stated.algorithm):
             raise DigestInvalid(f"{where}: the registry kept another manifest, {stated}, than {manifest.digest}")
 

@@ -18,13 +18,14 @@ from dockyard.errors import (
     BlobUploadInvalid,
     Conflict,
     DigestInvalid,
-    DockyardError,
+    Invalid,
     NameUnknown,
     NotFound,
     OutOfRange,
     SizeInvalid,
     TooLarge,
     Unavailable,
+    Unsupported,
 )
 
 if TYPE_CHECKING:
@@ -198,9 +199,7 @@ async def _status(remote: Remote, blob: Descriptor, location: str) -> tuple[str,
             if offset > blob.size:
                 return "", 0
             return _location(remote, response.headers.get("Location", "") or location, str(response.url)), offset
-    except Unavailable:
-        raise
-    except DockyardError:
+    except (NotFound, Invalid, OutOfRange, Unsupported, Conflict):
         return "", 0
 
 

@@ -241,11 +241,12 @@ class Archive:
         if not isinstance(item.get("Config"), str) or not _texts(layers) or not _texts(tags):
             raise ArchiveInvalid("manifest.json in the archive: an image needs Config, Layers and RepoTags")
         config = ImageConfig(self._tar.read(item["Config"], limit=MAX_CONFIG))
-        names = [name for tag in tags if (name := _full_name(tag))]
+        given = {name for image in found for name in image.names}
+        names = [name for tag in tags if (name := _full_name(tag)) and name not in given]
         for position, image in enumerate(found):
             known = self._manifests[image.target.digest]
             if known.config and known.config.digest == config.digest:
-                found[position] = replace(image, names=tuple(dict.fromkeys([*image.names, *names])))
+                found[position] = replace(image, names=(*image.names, *dict.fromkeys(names)))
                 return
         sources = [(self._tar.place(layer), None, f"layer {layer[:200]}") for layer in layers]
         made = self._layers(config, sources, compress=True)

@@ -119,16 +119,15 @@ class BlobFiles:
 
     @contextlib.contextmanager
     def _opened(self, digest: Digest) -> Iterator[int]:
-        path = self.path(digest)
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except (FileNotFoundError, NotADirectoryError):
-            raise BlobUnknown(f"blob {digest} is not in {self.root}") from None
-        try:
-            with storage_errors(self.root):
+        with storage_errors(self.root):
+            try:
+                descriptor = os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            except (FileNotFoundError, NotADirectoryError):
+                raise BlobUnknown(f"blob {digest} is not in {self.root}") from None
+            try:
                 yield descriptor
-        finally:
-            os.close(descriptor)
+            finally:
+                os.close(descriptor)
 
     def show(self, beside: Path, digest: Digest) -> None:
         """Give a durable file its name as a blob, durably."""

@@ -131,8 +131,8 @@ def _member(block: bytes, size: int, records: dict[str, str], blocks: _Blocks) -
     if kind == b"S":
         blocks.skip_sparse_map(block)
     found = _KINDS.get(kind, Kind.FILE)
-    if found is Kind.FILE and name.endswith("/") and kind in (b"0", b"\0"):
-        found = Kind.FOLDER  # as archives from before there was a type for them
+    if kind == b"\0" and name.endswith("/"):
+        found = Kind.FOLDER  # from before there was a type for them
     if found is not Kind.FILE:
         size = 0
     if size > MAX_SIZE:

@@ -122,8 +122,7 @@ def info(session: Session, form: str) -> None:
 def df(session: Session, form: str, verbose: bool) -> None:
     """Show disk usage
 
-    RECLAIMABLE is what 'dockyard image prune --all' would free: what no container
-    uses.
+    ACTIVE images have a tag; RECLAIMABLE is what 'dockyard image prune' would free.
     """
     if verbose and form:
         raise Invalid("the verbose and the format options conflict")

@@ -117,7 +117,7 @@ async def test_what_was_acknowledged_before_a_kill_is_there_and_in_the_journal(t
                 assert Digest.of(blob.path.read_bytes()) == blob.digest
             else:
                 digest = Digest.parse(found["manifest"])
-                assert (await registry.manifest(ANONYMOUS, APP, digest)).digest == digest
+                assert (await registry.manifest(ANONYMOUS, APP, digest)).manifest.digest == digest
         names = (await registry.tags(ANONYMOUS, APP, limit=10)).items
         before = await registry._database.read(dump)
     finally:
@@ -147,7 +147,7 @@ async def test_a_blob_that_does_not_fit_leaves_nothing_and_what_is_there_works(t
     upload = await registry.begin_upload(ANONYMOUS, APP)
     with pytest.raises(Full):
         await registry.finish_upload(ANONYMOUS, APP, upload.id, Digest.of(big), chunks(big))
-    found = await registry.manifest(ANONYMOUS, APP, LATEST)
+    found = (await registry.manifest(ANONYMOUS, APP, LATEST)).manifest
     await registry.cancel_upload(ANONYMOUS, APP, upload.id)
 
     assert found == kept
@@ -171,12 +171,12 @@ async def test_a_hub_on_a_full_disk_reads_and_works_again_when_there_is_room(tin
             refused += 1
     with pytest.raises(DockyardError):
         await registry.ready()
-    found = await registry.manifest(ANONYMOUS, APP, LATEST)
+    found = (await registry.manifest(ANONYMOUS, APP, LATEST)).manifest
     filler.unlink()
     await registry.ready()
     await registry._journal.catch_up()
     await push_image(registry, b"new", tag=Tag("new"))
 
     assert refused
-    assert found == kept == await registry.manifest(ANONYMOUS, APP, LATEST)
-    assert await registry.manifest(ANONYMOUS, APP, Tag("new")) == image(b"new", config=CONFIG)
+    assert found == kept == (await registry.manifest(ANONYMOUS, APP, LATEST)).manifest
+    assert (await registry.manifest(ANONYMOUS, APP, Tag("new"))).manifest == image(b"new", config=CONFIG)

@@ -161,7 +161,7 @@ class Hub(RuleBasedStateMachine):
     @rule(repository=repositories, content=layers)
     def referrers(self, repository, content) -> None:
         subject = image(content).digest
-        raw = self.run(self.hub.referrers(ANONYMOUS, repository, subject))
+        raw = self.run(self.hub.referrers(ANONYMOUS, repository, subject)).raw
         expected = [
             manifest.digest
             for (owner, _), manifest in self.held.items()
@@ -176,7 +176,7 @@ class Hub(RuleBasedStateMachine):
         if not hasattr(self, "hubs"):
             return
         for (repository, tag), digest in self.tagged.items():
-            assert self.run(self.hub.manifest(ANONYMOUS, repository, tag)) == self.held[repository, digest]
+            assert self.run(self.hub.manifest(ANONYMOUS, repository, tag)).manifest == self.held[repository, digest]
 
     @invariant()
     def the_lists_are_complete(self) -> None:

@@ -26,7 +26,7 @@ V1, V2 = Tag("v1"), Tag("v2")
 
 
 async def found(registry, target=LATEST, repository=APP):
-    return await registry.manifest(ANONYMOUS, repository, target)
+    return (await registry.manifest(ANONYMOUS, repository, target)).manifest
 
 
 async def tags(registry, **options):
@@ -72,6 +72,17 @@ async def test_an_index_may_name_its_children_and_an_image_its_layers_by_sha512(
         await delete(registry, child.digest)
     with pytest.raises(Unsupported, match=str(child.digest)):
         await registry.delete_blob(ANONYMOUS, APP, Digest.of(layer))
+
+
+async def test_a_tag_is_known_by_the_digest_that_it_came_under(registry):
+    await push_blob(registry, APP, CONFIG)
+    manifest = image()
+    long = Digest.of(manifest.raw, "sha512")
+    await registry.put_manifest(ANONYMOUS, APP, long, manifest.raw, manifest.media_type, [V1, V2])
+    await put(registry, manifest, V2)  # the same manifest, and now by its sha256 name
+
+    shown = {target: (await registry.manifest(ANONYMOUS, APP, target)).digest for target in (V1, V2, long)}
+    assert shown == {V1: long, V2: manifest.digest, long: long}
 
 
 async def test_a_digest_that_is_not_the_bytes_is_refused(registry):

@@ -2,18 +2,20 @@
 
 import json
 
+import pytest
 from registry.pushing import APP, OTHER, about, described, image, push_blob, push_image, put
 
+from dockyard.errors import PageInvalid
 from dockyard.oci import media_types
 from dockyard.oci.descriptor import Descriptor
 from dockyard.oci.digest import Digest
-from dockyard.oci.manifest import Manifest, parse_manifest
+from dockyard.oci.manifest import MAX_MANIFEST, Manifest, parse_manifest
 from dockyard.oci.reference import RepositoryName
 from dockyard.registry.access import ANONYMOUS
 
 
 async def referrers(registry, digest, repository=APP, **options):
-    raw = await registry.referrers(ANONYMOUS, repository, digest, **options)
+    raw = (await registry.referrers(ANONYMOUS, repository, digest, **options)).raw
     assert parse_manifest(raw, media_types.OCI_INDEX).is_index
     return json.loads(raw)["manifests"]
 
@@ -101,3 +103,31 @@ async def test_a_subject_named_by_sha512_is_found_under_both_names(registry):
 
     assert by_name == by_sha256
     assert [found["digest"] for found in by_name] == [str(referrer.digest)]
+
+
+async def test_a_long_list_goes_on_where_it_was_cut(registry, clock):
+    subject = await push_image(registry, b"layer")
+    await push_blob(registry, APP, b"{}")
+    expected = []
+    for number in range(10):
+        referrer = about(subject, "application/note", text="é" * 400_000, number=str(number))
+        await put(registry, referrer, referrer.digest)
+        expected.append(str(referrer.digest))
+        if number % 3:
+            clock.passes(1)
+    pages, after = [], None
+    while after != "":
+        page = await registry.referrers(ANONYMOUS, APP, subject.digest, after=after or "")
+        after = page.after
+        pages.append(page.raw)
+    listed = [[entry["digest"] for entry in json.loads(raw)["manifests"]] for raw in pages]
+
+    assert sorted(digest for page in listed for digest in page) == sorted(expected)
+    assert len(pages) > 1
+    assert all(len(raw) <= MAX_MANIFEST for raw in pages)
+
+
+@pytest.mark.parametrize("after", ["x", "5", "5-sha256:abc", "-1-sha256:" + "0" * 64, "9" * 30 + "-sha256:" + "0" * 64])
+async def test_a_place_that_no_list_named_is_refused(registry, after):
+    with pytest.raises(PageInvalid):
+        await registry.referrers(ANONYMOUS, APP, Digest.of(b"x"), after=after)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dockyard.oci.digest import Digest
+    from dockyard.oci.manifest import Manifest
     from dockyard.oci.reference import RepositoryName, Tag
 
 T = TypeVar("T")
@@ -35,6 +36,22 @@ class Upload:
     repository: RepositoryName
     offset: int
     algorithm: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A manifest, and the digest that who asks for it knows it by: the one asked for, or that its tag came under."""
+
+    manifest: Manifest
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Referrers:
+    """The OCI index of some referrers; ``after`` is where the list goes on, ``""`` where this is all."""
+
+    raw: bytes
+    after: str
 
 
 @dataclass(frozen=True, slots=True)

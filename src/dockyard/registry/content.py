@@ -25,7 +25,7 @@ from dockyard.oci.digest import Digest
 from dockyard.oci.manifest import Manifest, parse_manifest
 from dockyard.oci.reference import RepositoryName
 from dockyard.registry.access import Action, allowed, require
-from dockyard.registry.answers import Blob, Page, Pushed, Upload
+from dockyard.registry.answers import Blob, Found, Page, Pushed, Referrers, Upload
 from dockyard.registry.catalog import blobs as blob_rows
 from dockyard.registry.catalog import changes, manifests, repositories, tags
 from dockyard.registry.database import Database
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from dockyard.oci.reference import Tag
     from dockyard.registry.access import Actor
 
-__all__ = ["Blob", "Page", "Pushed", "Registry", "Upload"]
+__all__ = ["Blob", "Found", "Page", "Pushed", "Referrers", "Registry", "Upload"]
 
 LARGE = 64 * 1024
 """Bytes of a manifest from which on it is parsed in a thread."""
@@ -104,7 +104,7 @@ class Registry:
         except DockyardError as error:
             raise Unavailable(error.message, hint=error.hint) from error
 
-    async def manifest(self, actor: Actor, repository: RepositoryName, target: Tag | Digest) -> Manifest:
+    async def manifest(self, actor: Actor, repository: RepositoryName, target: Tag | Digest) -> Found:
         """Return the manifest with its bytes as they were pushed. ManifestUnknown, NameUnknown."""
         require(actor, Action.PULL, repository)
         if isinstance(target, Digest):
@@ -114,7 +114,10 @@ class Registry:
         if row is None:
             await self._require_pushed_to(repository)
             raise ManifestUnknown(f"there is no manifest {target} in {repository}")
-        return Manifest(row[0], row[1])
+        manifest = Manifest(row[0], row[1])
+        if isinstance(target, Digest):
+            return Found(manifest, target)
+        return Found(manifest, Digest.parse(row[2]) if row[2] else manifest.digest)
 
     def note_pull(self, repository: RepositoryName, digest: Digest) -> None:
         """Count one pull; it is written later, with others."""
@@ -172,13 +175,19 @@ class Registry:
         return Page(tuple(found[:limit]), 0 < limit < len(found))
 
     async def referrers(
-        self, actor: Actor, repository: RepositoryName, digest: Digest, *, artifact_type: str | None = None
-    ) -> bytes:
-        """The OCI index of the manifests whose subject is ``digest``; empty where there are none."""
+        self,
+        actor: Actor,
+        repository: RepositoryName,
+        digest: Digest,
+        *,
+        artifact_type: str | None = None,
+        after: str = "",
+    ) -> Referrers:
+        """The OCI index of the manifests whose subject is ``digest``; empty where there are none. PageInvalid."""
         require(actor, Action.PULL, repository)
-        found = await self._database.read(manifests.referrers, repository, digest, artifact_type)
+        found, following = await self._database.read(manifests.referrers, repository, digest, artifact_type, after)
         index = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": found}
-        return strict_json.dump(index)
+        return Referrers(strict_json.dump(index), following)
 
     async def blob(self, actor: Actor, repository: RepositoryName, digest: Digest) -> Blob:
         """Return a blob that the repository may show. BlobUnknown."""

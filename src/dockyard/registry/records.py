@@ -21,7 +21,10 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Put(msgspec.Struct, frozen=True, tag="put"):
-    """A manifest came, under ``tags``; ``aliases`` are other names of it and of its blobs."""
+    """A manifest came, under ``tags``; ``aliases`` are other names of it and of its blobs.
+
+    ``named`` is the one that the client gave it with the tags, where that is one of them.
+    """
 
     digest: str
     media_type: str
@@ -32,6 +35,7 @@ class Put(msgspec.Struct, frozen=True, tag="put"):
     received: int
     mounted: int
     known: int
+    named: str | None = None
 
 
 class Untag(msgspec.Struct, frozen=True, tag="untag"):

@@ -4,7 +4,8 @@ Times are UTC, in milliseconds since 1970; digests and names are text as the pro
 orders has collation C, so that every database sorts it by its bytes. Ids are never reused.
 
 A digest column holds a sha256 digest always; the sha512 names that clients use are rows of ``aliases``. Only
-``manifests.subject`` is kept as the manifest has it, for what it names may not be here.
+``manifests.subject`` is kept as the manifest has it, for what it names may not be here, and ``tags.named`` as the
+client had it.
 """
 
 from __future__ import annotations
@@ -123,6 +124,8 @@ tags = Table(
     Column("repository", Id, nullable=False),
     Column("name", Ordered, nullable=False),
     Column("digest", Ordered, nullable=False),
+    # The digest that the tag came under, where that is another than the sha256 one: clients check what they are told.
+    Column("named", Ordered),
     PrimaryKeyConstraint("repository", "name"),
     ForeignKeyConstraint(["repository", "digest"], ["manifests.repository", "manifests.digest"]),
     Index("tags_digest", "repository", "digest"),

@@ -43,11 +43,16 @@ async def get_referrers(registry: Registry, request: Request) -> Response:
     # A plus in a query is a space, and yet clients send application/spdx+json as it is; no type has a space.
     wanted = (request.query("artifactType") or "").replace(" ", "+") or None
     subject = Digest.parse(request.route.rest)
-    index = await registry.referrers(request.actor, request.route.repository, subject, artifact_type=wanted)
+    page = await registry.referrers(
+        request.actor, request.route.repository, subject, artifact_type=wanted, after=request.query("last") or ""
+    )
     headers = [(b"content-type", OCI_INDEX.encode())]
     if wanted:
         headers.append((b"oci-filters-applied", b"artifactType"))
-    return Response(200, headers, index)
+    if page.after:
+        query = ({"artifactType": wanted} if wanted else {}) | {"last": page.after}
+        headers.append(_next(f"/v2/{request.route.repository}/referrers/{subject}", query))
+    return Response(200, headers, page.raw)
 
 
 def _limit(request: Request) -> int:
@@ -62,6 +67,9 @@ def _limit(request: Request) -> int:
 def _page(path: str, page: Page[str], limit: int, fields: dict[str, object]) -> Response:
     response = Response(200, [JSON], msgspec.json.encode(fields))
     if page.more:
-        following = urlencode({"n": limit, "last": page.items[-1]})
-        response.headers.append((b"link", f'<{path}?{following}>; rel="next"'.encode()))
+        response.headers.append(_next(path, {"n": str(limit), "last": page.items[-1]}))
     return response
+
+
+def _next(path: str, query: dict[str, str]) -> tuple[bytes, bytes]:
+    return b"link", f'<{path}?{urlencode(query)}>; rel="next"'.encode()

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dockyard.errors import ManifestUnknown, TagInvalid
-from dockyard.oci.digest import Digest
 from dockyard.oci.manifest import MAX_MANIFEST
 from dockyard.oci.reference import parse_tag, parse_target
 from dockyard.web.messages import Response
@@ -33,8 +32,8 @@ async def get_manifest(registry: Registry, request: Request) -> Response:
     except TagInvalid as error:
         # No such tag can exist, and clients stop a push at a HEAD that is neither 200 nor 404.
         raise ManifestUnknown(error.message) from None
-    manifest = await registry.manifest(request.actor, repository, target)
-    digest = str(target if isinstance(target, Digest) else manifest.digest).encode()
+    found = await registry.manifest(request.actor, repository, target)
+    manifest, digest = found.manifest, str(found.digest).encode()
     headers = [(b"docker-content-digest", digest), (b"etag", b'"%b"' % digest)]
     known = request.header(b"if-none-match")
     if known and etag_known(known, f'"{digest.decode()}"'):

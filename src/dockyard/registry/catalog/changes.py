@@ -57,6 +57,7 @@ def put(
         received=sum(row.size for row in here if not row.credited and not row.mounted),
         mounted=sum(row.size for row in here if not row.credited and row.mounted),
         known=sum(row.size for row in here if row.credited),
+        named=str(alias) if alias and str(alias) != digest else None,
     )
     return _happen(connection, at, change, actor, now)
 
@@ -118,7 +119,7 @@ def apply(connection: Connection, repository: int, record: Record) -> None:
         case Put():
             manifest = Manifest(change.raw.encode(), change.media_type)
             manifests.add(connection, repository, change.digest, manifest, at)
-            tags.point(connection, repository, change.tags, change.digest, revision, at, actor)
+            tags.point(connection, repository, change.tags, change.digest, change.named, revision, at, actor)
             row = {"repository": repository, "revision": revision, "digest": change.digest, "at": at, "actor": actor}
             row |= {"received": change.received, "mounted": change.mounted, "known": change.known}
             connection.execute(insert(pushes), row)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, tuple_, update
 
-from dockyard.errors import ManifestBlobUnknown
+from dockyard.errors import ManifestBlobUnknown, PageInvalid
 from dockyard.oci import media_types, strict_json
+from dockyard.oci.manifest import MAX_MANIFEST
 from dockyard.registry.catalog import blobs as blobs_of
 from dockyard.registry.catalog.conflicts import insert_new
 from dockyard.registry.database import LookUp
@@ -26,14 +28,22 @@ if TYPE_CHECKING:
 NAMED = 100
 """Missing digests that an error names: an index may miss ten thousand."""
 
+REFERRERS = 1000
+"""Referrers in one answer."""
+
+FRAME = 1024
+"""Bytes of a list of referrers besides the descriptors, rather more than less."""
+
+_PLACE = re.compile(r"(\d{1,18})-(sha256:[0-9a-f]{64})", re.ASCII)
+
 BY_TAG = LookUp(
-    select(manifests.c.raw, manifests.c.media_type)
+    select(manifests.c.raw, manifests.c.media_type, tags.c.named)
     .select_from(repositories)
     .join(tags, tags.c.repository == repositories.c.id)
     .join(manifests, (manifests.c.repository == tags.c.repository) & (manifests.c.digest == tags.c.digest))
     .where(repositories.c.name == bindparam("a"), tags.c.name == bindparam("b"))
 )
-"""Bytes and media type by repository name and tag."""
+"""Bytes, media type and the digest that the tag came under, by repository name and tag."""
 
 BY_DIGEST = LookUp(
     select(manifests.c.raw, manifests.c.media_type)
@@ -143,20 +153,40 @@ def parent(connection: Connection, repository: int, digest: str) -> str | None:
 
 
 def referrers(
-    connection: Connection, repository: RepositoryName, subject: Digest, artifact_type: str | None
-) -> list[dict[str, Any]]:
-    """Descriptors of the manifests that are about ``subject``, the oldest first."""
+    connection: Connection, repository: RepositoryName, subject: Digest, artifact_type: str | None, after: str
+) -> tuple[list[dict[str, Any]], str]:
+    """Descriptors of the manifests that are about ``subject``, the oldest first, as many as a manifest could name.
+
+    With where the list goes on: given as ``after``, that brings those which follow; ``""`` after the last one.
+    """
     subjects = {str(subject), *blobs_of.names(connection, blobs_of.canonical(connection, subject))}
     columns = (manifests.c.media_type, manifests.c.digest, manifests.c.size)
     query = (
-        select(*columns, manifests.c.artifact_type, manifests.c.annotations)
+        select(*columns, manifests.c.artifact_type, manifests.c.annotations, manifests.c.created)
         .join(repositories, repositories.c.id == manifests.c.repository)
         .where(repositories.c.name == repository, manifests.c.subject.in_(sorted(subjects)))
     )
     if artifact_type is not None:
         query = query.where(manifests.c.artifact_type == artifact_type)
-    rows = connection.execute(query.order_by(manifests.c.created, manifests.c.digest))
-    return [_descriptor(*row) for row in rows]
+    if after:
+        query = query.where(tuple_(manifests.c.created, manifests.c.digest) > _place(after))
+    rows = connection.execute(query.order_by(manifests.c.created, manifests.c.digest).limit(REFERRERS + 1))
+    found: list[dict[str, Any]] = []
+    left, last = MAX_MANIFEST - FRAME, ""
+    for *fields, created in rows:
+        descriptor = _descriptor(*fields)
+        left -= len(strict_json.dump(descriptor)) + 1
+        if found and (left < 0 or len(found) == REFERRERS):
+            return found, last
+        found.append(descriptor)
+        last = f"{created}-{descriptor['digest']}"
+    return found, ""
+
+
+def _place(text: str) -> tuple[int, str]:
+    if not (match := _PLACE.fullmatch(text)):
+        raise PageInvalid(f"{text[:100]!r} is not where a list of referrers goes on")
+    return int(match[1]), match[2]
 
 
 def _descriptor(media_type: str, digest: str, size: int, artifact_type: str | None, annotations: str) -> dict[str, Any]:

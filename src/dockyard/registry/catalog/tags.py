@@ -43,19 +43,19 @@ def point(
     repository: int,
     names: Iterable[str],
     digest: str,
+    named: str | None,
     revision: int,
     at: int,
     actor: int | None,
 ) -> None:
-    """Let the tags mean the manifest from now on."""
+    """Let the tags mean the manifest from now on, by the name ``named`` where it is not its digest."""
     touched = {digest}
     for name in names:
         before = find(connection, repository, name)
+        row = {"repository": repository, "name": name, "digest": digest, "named": named}
+        insert_or_update(connection, tags, row, update=("digest", "named"))
         if before == digest:
             continue
-        insert_or_update(
-            connection, tags, {"repository": repository, "name": name, "digest": digest}, update=("digest",)
-        )
         _remember(connection, repository, name, digest, revision, at, actor)
         if before:
             touched.add(before)

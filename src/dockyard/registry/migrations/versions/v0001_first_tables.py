@@ -193,6 +193,7 @@ def upgrade() -> None:
         sa.Column("repository", ID, nullable=False),
         sa.Column("name", ORDERED, nullable=False),
         sa.Column("digest", ORDERED, nullable=False),
+        sa.Column("named", ORDERED, nullable=True),
         sa.ForeignKeyConstraint(
             ["repository", "digest"],
             ["manifests.repository", "manifests.digest"],

@@ -142,7 +142,9 @@ class Archive:
 
     def _from_layout(self, entry: Descriptor) -> Archived:
         label = name_of(entry)
-        names = [name for text in (entry.annotations.get(IMAGE_NAME), label) if text and (name := _full_name(text))]
+        # A label such as ``latest`` is a tag inside the archive, not an image's name.
+        texts = [entry.annotations.get(IMAGE_NAME, ""), label if ":" in label or "/" in label else ""]
+        names = [name for text in texts if (name := _full_name(text))]
         target = self._load(entry)
         return Archived(target.descriptor, tuple(dict.fromkeys(names)), label)
 
@@ -274,9 +276,7 @@ class Archive:
 
 
 def _full_name(text: str) -> Reference | None:
-    """The image's name that ``text`` is; a bare tag, as OCI archives have it, is none."""
-    if ":" not in text and "/" not in text:
-        return None
+    """The image's name that ``text`` is, if it is one."""
     try:
         reference = parse_reference(text)
     except Invalid:

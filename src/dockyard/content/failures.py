@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 from typing import TYPE_CHECKING
@@ -60,5 +61,7 @@ def explain(error: Exception, where: str, *, first: bool = False) -> Unavailable
 
 def _reason(error: Exception) -> str:
     inner = getattr(error, "os_error", error)
+    if isinstance(inner, OSError) and inner.errno and not isinstance(inner, ssl.SSLError | socket.gaierror):
+        return os.strerror(inner.errno).lower()  # asyncio's own text names the address again and not the reason
     text = getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
     return text.partition("[Errno")[0].strip() or type(inner).__name__

@@ -262,8 +262,9 @@ class Machine:
 
     def start(self, *arguments: str | Path, env: Mapping[str, str] = {}) -> subprocess.Popen[str]:
         """Start ``dockyard`` and return at once; stdout and stderr are pipes. Use it in a ``with``."""
+        # What started us may ignore SIGINT, and that is inherited; a person's shell does not.
         return subprocess.Popen(
-            [str(DOCKYARD), *map(str, arguments)],
+            ["env", "--default-signal=INT", str(DOCKYARD), *map(str, arguments)],
             env={**self.env, **env},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-CALLS = "write,pwrite64,writev,pwritev,fsync,fdatasync,rename,renameat,renameat2,link,linkat,sendto,sendmsg"
+CALLS = "write,pwrite64,writev,pwritev,pwritev2,fsync,fdatasync,rename,renameat,renameat2,link,linkat,sendto,sendmsg"
 STRACE = ("strace", "-f", "-y", "-s", "600", "-e", f"trace={CALLS}")
 
-WRITES = {"write", "pwrite64", "writev", "pwritev"}
+WRITES = {"write", "pwrite64", "writev", "pwritev", "pwritev2"}
 SENDS = {"sendto", "sendmsg", "write", "writev"}
 SYNCS = {"fsync", "fdatasync"}
 MOVES = {"rename", "renameat", "renameat2", "link", "linkat"}

@@ -53,7 +53,7 @@ def save(
 
 def _meant(
     images: Images, names: Names, text: str, entries: list[Descriptor]
-) -> list[tuple[Descriptor, Reference | None]]:
+) -> Sequence[tuple[Descriptor, Reference | None]]:
     """Targets without annotations, and the tags they are saved with."""
     with suppress(Invalid):
         if not ((bare := parse_reference(text, default_registry=names.default_registry)).tag or bare.digest):

@@ -74,7 +74,7 @@ class Contexts:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             make_folder(self.folder)
             make_folder(folder)
-            beside = folder / f".{_FILE}.{os.getpid()}"
+            beside = folder / f".{os.urandom(8).hex()}"
             try:
                 with beside.open("x") as file:
                     json.dump(fields, file)

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
 
 def matches(pattern: str, reference: Reference, default_registry: str) -> bool:
-    """Whether a pattern means a name, written in full or short, with its tag or digest or without. Invalid."""
+    """Whether a pattern means a name, in its short form or with its registry, with tag or digest or without. Invalid.
+
+    Stars alone don't match a registry that is not shown: ``*/*`` means what looks so in the list.
+    """
     expression = compiled(pattern)
-    forms = {str(reference), reference.name}
+    forms = {str(reference), reference.name} if pattern.startswith(f"{reference.registry}/") else set()
     for registry in (default_registry, DOCKER_HUB):
         short = familiar(reference, default_registry=registry)
         forms |= {short, short.partition("@")[0].removesuffix(f":{reference.tag}")}

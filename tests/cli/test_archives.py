@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -97,6 +98,54 @@ def test_one_platform_is_saved_and_loaded(dockyard: Machine, tmp_path: Path) -> 
     dockyard.ok("load", "-i", tmp_path / "arm.tar")
 
     assert dockyard.ok("images", "--format", "{{.Platform}}", "many") == "linux/arm64\n"
+
+
+def test_of_an_archive_of_several_platforms_one_is_loaded(dockyard: Machine, tmp_path: Path) -> None:
+    made = multi_platform(tmp_path / "many")
+    dockyard.ok("copy", f"oci:{made}:latest", f"oci-archive:{tmp_path / 'all.tar'}:team/many:1")
+    dockyard.ok("load", "--platform", "linux/arm64", "-i", tmp_path / "all.tar")
+    refused = dockyard("load", "--platform", "linux/s390x", "-i", tmp_path / "all.tar")
+
+    assert dockyard.ok("images", "--format", "{{.Platform}}") == "linux/arm64\n"
+    assert refused.returncode == 1
+    assert "linux/s390x" in refused.stderr
+
+
+def test_loading_shows_how_far_it_is_at_a_terminal_unless_told_not_to(
+    image: str, dockyard: Machine, tmp_path: Path
+) -> None:
+    dockyard.ok("save", "-o", tmp_path / "saved.tar", "team/app:1")
+    loud = at_a_terminal(dockyard, "load", "-i", str(tmp_path / "saved.tar"))
+    quiet = at_a_terminal(dockyard, "load", "-q", "-i", str(tmp_path / "saved.tar"))
+
+    assert "Loading" in loud
+    assert "Loading" not in quiet
+    assert "Loaded image: team/app:1" in loud
+    assert "Loaded image: team/app:1" in quiet
+
+
+def at_a_terminal(machine: Machine, *words: str) -> str:
+    terminal, other_end = pty.openpty()
+    with subprocess.Popen(
+        [DOCKYARD, *words], env=machine.env, stdin=other_end, stdout=other_end, stderr=other_end
+    ) as process:
+        os.close(other_end)
+        shown = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while piece := os.read(terminal, 65536):
+                shown += piece
+        assert process.wait(60) == 0
+    os.close(terminal)
+    return shown.decode()
+
+
+def test_a_copy_takes_one_platform(dockyard: Machine, tmp_path: Path) -> None:
+    made = multi_platform(tmp_path / "many")
+    dockyard.ok("copy", "--platform", "linux/arm64", f"oci:{made}:latest", "engine:arm")
+    refused = dockyard("copy", "--platform", "linux/s390x", f"oci:{made}:latest", f"oci:{tmp_path / 'x'}")
+
+    assert dockyard.ok("images", "--format", "{{.Platform}}") == "linux/arm64\n"
+    assert "no matching manifest for linux/s390x" in refused.stderr
 
 
 def test_a_file_system_becomes_an_image(dockyard: Machine, tmp_path: Path) -> None:

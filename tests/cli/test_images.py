@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from images import GZIP, Layout, busybox, docker_archive, gzipped, sha256, tar
-from servers import Dockerd, Machine
+from servers import DOCKYARD, Dockerd, Machine
 
 EMPTY = "REPOSITORY   TAG       IMAGE ID   CREATED   SIZE\n"
 
@@ -155,6 +156,18 @@ def test_a_forced_prune_says_what_it_deleted_and_how_much(ids: dict[str, str], d
     assert dockyard.ok("image", "prune", "-f") == "Total reclaimed space: 0B\n"
     assert "untagged: team/app:1" in dockyard.ok("image", "prune", "-af")
     assert dockyard.ok("images") == EMPTY
+
+
+def test_a_prune_can_be_filtered(ids: dict[str, str], dockyard: Machine) -> None:
+    dockyard.ok("image", "prune", "-af", "--filter", "label=word=two")
+    assert names(dockyard, "team/app") == ["team/app:1", "team/app:2"]
+    subprocess.run([DOCKYARD, "import", "-", "young"], env=dockyard.env, input=tar([("a", b"b")]), check=True)
+    dockyard.ok("image", "prune", "-af", "--filter", "until=24h", "--filter", "label!=word")
+    assert names(dockyard, "young") == ["young:latest"]
+    dockyard.ok("image", "prune", "-af", "--filter", "label!=word=two")
+
+    assert names(dockyard, "team/app") == []
+    assert dockyard("image", "prune", "-f", "--filter", "nonsense=1").returncode == 1
 
 
 def test_inspect_shows_what_it_finds_and_fails_for_the_rest(ids: dict[str, str], dockyard: Machine) -> None:

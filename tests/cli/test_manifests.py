@@ -91,6 +91,20 @@ def test_a_list_shows_each_image_with_verbose(names: dict[str, str], dockyard: M
     assert one == draft[1]["OCIManifest"]
 
 
+def test_each_part_of_a_platform_can_be_annotated(names: dict[str, str], dockyard: Machine) -> None:
+    dockyard.ok("manifest", "create", names["list"], names["amd64"])
+    dockyard.ok(
+        "manifest", "annotate", "--os", "windows", "--arch", "arm64", "--os-version", "10.0.20348.1",
+        "--os-features", "win32k,other", "--variant", "v8", names["list"], names["amd64"],
+    )  # fmt: skip
+    (entry,) = json.loads(dockyard.ok("manifest", "inspect", names["list"]))["manifests"]
+
+    assert entry["platform"] == {
+        "architecture": "arm64", "os": "windows", "os.version": "10.0.20348.1", "os.features": ["win32k", "other"],
+        "variant": "v8",
+    }  # fmt: skip
+
+
 def test_a_list_that_exists_is_only_changed_with_amend(names: dict[str, str], dockyard: Machine) -> None:
     dockyard.ok("manifest", "create", names["list"], names["amd64"])
     refused = dockyard("manifest", "create", names["list"], names["arm"])

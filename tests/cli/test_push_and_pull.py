@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -164,6 +165,15 @@ def test_a_platform_is_picked_named_or_all_come(name: str, tmp_path: Path, machi
     refused = here("pull", "--platform", "linux/s390x", f"{name}:1")
     assert refused.returncode == 1
     assert "no matching manifest for linux/s390x" in refused.stderr
+
+
+def test_one_platform_of_an_index_is_pushed(name: str, tmp_path: Path, dockyard: Machine) -> None:
+    made = multi_platform(tmp_path / "many")
+    dockyard.ok("copy", "--all-platforms", f"oci:{made}:latest", f"engine:{name}:1")
+    dockyard.ok("push", "--platform", "linux/arm64", f"{name}:1")
+    shown = json.loads(dockyard.ok("manifest", "inspect", "-v", f"{name}:1"))
+
+    assert shown["Descriptor"]["platform"]["architecture"] == "arm64"
 
 
 def test_plain_names_go_to_the_default_registry(hub: Hub, layout: Layout, dockyard: Machine) -> None:

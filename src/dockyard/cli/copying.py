@@ -54,14 +54,12 @@ def copy(
     What the destination has is not sent again; between repositories of one registry
     layers are mounted.
     """
-    import asyncio
-
     if platform and all_platforms:
         raise Misused("conflicting options: cannot specify both --platform and --all-platforms")
     origin, target = parse_source(session, source), parse_destination(session, destination)
     if target.kind == "engine" and not all_platforms:
         platform = platform or session.engine.context.platform
-    done = asyncio.run(_copy(session, origin, target, platform, insecure, quiet))
+    done = session.move(_copy(session, origin, target, platform, insecure, quiet))
     if quiet:
         click.echo(str(done.manifest.digest))
         return

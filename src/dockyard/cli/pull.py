@@ -37,8 +37,6 @@ def pull(
     A download that was cut off goes on where it stopped. Of an image for several
     platforms, the one for the current context comes.
     """
-    import asyncio
-
     if platform and all_platforms:
         raise Misused("conflicting options: cannot specify both --platform and --all-platforms")
     named = session.reference(name)
@@ -59,7 +57,7 @@ def pull(
             return [await fetch(session.engine.pull_reference(name))]
         return [await fetch(found) for found in await session.engine.remote_tags(named, session.registry)]
 
-    done = asyncio.run(run())
+    done = session.move(run())
     if not quiet:
         shown = named if all_tags else done[0].reference
         newer = any(pulled.updated for pulled in done)

@@ -38,8 +38,6 @@ def push(session: Session, name: str, all_tags: bool, dry_run: bool, platform: P
     The registry is the one in the name. Layers that it has are not sent; an upload
     that was cut off goes on where it stopped.
     """
-    import asyncio
-
     named = session.reference(name)
     if named.digest:
         raise Invalid("cannot push a digest reference", hint="Give the image a tag first: dockyard tag IMAGE NAME:TAG")
@@ -51,9 +49,9 @@ def push(session: Session, name: str, all_tags: bool, dry_run: bool, platform: P
     if not quiet and not dry_run:
         click.echo(f"The push refers to repository [{named.name}]")
     if dry_run:
-        asyncio.run(_plan(session, references, platform))
+        session.move(_plan(session, references, platform))
     else:
-        asyncio.run(_push(session, references, platform, quiet))
+        session.move(_push(session, references, platform, quiet))
 
 
 async def _push(session: Session, references: Sequence[Reference], platform: Platform | None, quiet: bool) -> None:

@@ -5,19 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+import click
+
+from dockyard.cli.failures import INTERRUPTED, say
 from dockyard.config import ClientSettings, config_file, load_file, resolve
 from dockyard.oci.reference import familiar, parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
     from typing import Any
 
     from dockyard.content.credentials import Credentials
     from dockyard.content.http import RegistryClient
     from dockyard.engine.engine import Engine
     from dockyard.oci.reference import Reference
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -63,6 +68,16 @@ class Session:
             ca_file=self.settings.ca_file or None,
             uploads=UploadSessions(Path(self.settings.root, "uploads")),
         )
+
+    def move(self, transfer: Coroutine[Any, Any, T]) -> T:
+        """Run what moves bytes; after Ctrl-C say that nothing is lost, and end with 130."""
+        import asyncio
+
+        try:
+            return asyncio.run(transfer)
+        except KeyboardInterrupt:
+            say("\nInterrupted. Run the same command again: it goes on where this one stopped.")
+            raise click.exceptions.Exit(INTERRUPTED) from None
 
     def reference(self, text: str) -> Reference:
         """Read an image name as the user means it: plain names belong to the default registry."""

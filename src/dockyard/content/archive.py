@@ -246,8 +246,7 @@ class Archive:
         given = {name for image in found for name in image.names}
         names = [name for tag in tags if (name := _full_name(tag)) and name not in given]
         for position, image in enumerate(found):
-            known = self._manifests[image.target.digest]
-            if known.config and known.config.digest == config.digest:
+            if config.digest in self._configs_below(image.target.digest):
                 found[position] = replace(image, names=(*image.names, *dict.fromkeys(names)))
                 return
         sources = [(self._tar.place(layer), None, f"layer {layer[:200]}") for layer in layers]
@@ -257,6 +256,14 @@ class Archive:
         self._configs[config.digest] = config.raw
         self._manifests[manifest.digest] = manifest
         found.append(Archived(manifest.descriptor, tuple(names)))
+
+    def _configs_below(self, digest: Digest) -> set[Digest]:
+        """The configs of an image, or of an index's images as far as they are here."""
+        manifest = self._manifests.get(digest)
+        if manifest is None:
+            return set()
+        below = [self._configs_below(child.digest) for child in graph.manifests_of(manifest)]
+        return set().union(*below) | ({manifest.config.digest} if manifest.config else set())
 
     def _json(self, name: str, limit: int) -> dict[str, Any]:
         return strict_json.parse_object(self._tar.read(name, limit=limit), f"{name} in the archive", ArchiveInvalid)

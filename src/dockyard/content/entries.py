@@ -65,11 +65,11 @@ class Entries:
     def _fields(self) -> dict[str, Any]:
         try:
             with (self.root / "index.json").open("rb") as file:
-                raw = file.read(MAX_INDEX + 1)
+                if os.fstat(file.fileno()).st_size > MAX_INDEX:
+                    raise ArchiveInvalid(f"{self.root}/index.json has more than {MAX_INDEX} bytes")
+                raw = file.read()
         except (FileNotFoundError, NotADirectoryError):
             return {"manifests": []}
-        if len(raw) > MAX_INDEX:
-            raise ArchiveInvalid(f"{self.root}/index.json has more than {MAX_INDEX} bytes")
         return strict_json.parse_object(raw, f"{self.root}/index.json", ArchiveInvalid)
 
     def _replace(self, name: str, raw: bytes) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 OCTETS = "application/octet-stream"
+THING = "application/vnd.example.thing"
 
 CODES = {
     "BLOB_UNKNOWN", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN",
@@ -128,7 +129,7 @@ class Repository:
             **more,
         )
 
-    def artifact(self, artifact_type: str = "application/vnd.example.thing", **more: Any) -> bytes:
+    def artifact(self, artifact_type: str = THING, **more: Any) -> bytes:
         """Push the blobs of an artifact; return its manifest, which is not pushed yet."""
         thing = self.blob(os.urandom(64), "application/vnd.example.data")
         return image(self.blob(b"{}", EMPTY_JSON), [thing], artifactType=artifact_type, **more)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import time
+from io import BytesIO
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -254,7 +255,8 @@ class RegistryClient:
                 method,
                 URL(url, encoded=True),
                 headers=headers,
-                data=body() if callable(body) else body,
+                # A file goes piece by piece; megabytes of a manifest at once would hold up all that goes on beside.
+                data=BytesIO(body) if isinstance(body, bytes) else body and body(),
                 allow_redirects=False,
                 ssl=self._context(parts.netloc) if parts.scheme == "https" else True,
                 proxy=trust.proxy_for(parts.scheme, parts.hostname),

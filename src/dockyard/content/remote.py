@@ -5,10 +5,11 @@ Source: OCI distribution specification 1.1, sections "Pull", "Push", "Content Di
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from dockyard.content import auth
+from dockyard.content import auth, referrers
 from dockyard.content.fetch import fetch, fetch_foreign, read_all
 from dockyard.content.streams import closing
 from dockyard.content.upload import begin, upload
@@ -16,6 +17,7 @@ from dockyard.errors import (
     BlobUnknown,
     Denied,
     DigestInvalid,
+    ManifestInvalid,
     ManifestUnknown,
     NameUnknown,
     NotFound,
@@ -48,6 +50,7 @@ class Remote:
         self.name = f"{client.registry}/{repository}"
         self.begun: dict[Digest, str] = {}  # uploads that refused mounts have opened, by blob
         self.writing: dict[Digest, asyncio.Lock] = {}
+        self.listing = asyncio.Lock()  # held while a list of referrers under a tag is changed
         self.attempts: dict[Digest, int] = {}  # uploads of this process that did not end yet, by blob
 
     async def manifest(self, name: str | Digest) -> Manifest:
@@ -121,11 +124,14 @@ class Remote:
                 headers={"Content-Type": manifest.media_type}, body=manifest.raw, missing=NameUnknown, again=False,
             ) as response:  # fmt: skip
                 stated = _stated_digest(response.headers)
+                understood = "OCI-Subject" in response.headers
         except DigestInvalid as error:
             # The bytes are right. docker-registry 2.8 says this when two clients put the same manifest at once.
             raise Unavailable(error.message) from error
         if stated and stated != Digest.of(manifest.raw, stated.algorithm):
             raise DigestInvalid(f"{where}: the registry kept another manifest, {stated}, than {manifest.digest}")
+        if manifest.subject and not understood:
+            await referrers.add(self, manifest, manifest.subject.digest)
 
     async def mount(self, blob: Descriptor, origin: RepositoryName) -> bool:
         """Take a blob from another repository of this registry; ``False`` where that is refused."""
@@ -167,18 +173,27 @@ class Remote:
                 found += _descriptors(page)
         except NotFound:
             try:
-                found = list((await self.manifest(f"{digest.algorithm}-{digest.hex}")).manifests)
-            except ManifestUnknown:
+                found = list((await self.manifest(referrers.tag_of(digest))).manifests)
+            except (ManifestUnknown, ManifestInvalid):
                 return []
         return [one for one in found if artifact_type in {None, one.artifact_type}]
 
     async def delete(self, name: str | Digest) -> None:
         """Delete a manifest with all its tags, or untag where ``name`` is a tag. ManifestUnknown, Unsupported."""
+        gone = await self.manifest(name) if isinstance(name, Digest) else None
         async with self.client.request(
             "DELETE", self._manifest_path(name), auth.delete(self.repository),
             expect=DONE, where=self._full(name), missing=ManifestUnknown,
         ):  # fmt: skip
             pass
+        if gone and gone.subject and not await self._lists_referrers(gone.subject.digest):
+            await referrers.remove(self, gone, gone.subject.digest)
+
+    async def _lists_referrers(self, digest: Digest) -> bool:
+        async with self.client.request(
+            "GET", f"{self.path}/referrers/{digest}", auth.pull(self.repository), expect={200, 404}, where=self.name
+        ) as response:
+            return bool(response.status == 200)
 
     async def delete_blob(self, digest: Digest) -> None:
         """Delete a blob from the repository. BlobUnknown, Unsupported."""

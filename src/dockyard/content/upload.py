@@ -18,6 +18,7 @@ from dockyard.errors import (
     BlobUploadInvalid,
     Conflict,
     DigestInvalid,
+    DockyardError,
     Invalid,
     NameUnknown,
     NotFound,
@@ -107,9 +108,23 @@ async def _upload(remote: Remote, blob: Descriptor, source: Source, claim: Claim
     try:
         await _send(remote, blob, source, location, offset, claim)
     except (DigestInvalid, SizeInvalid):
+        await _cancel(remote, claim.location)
         claim.drop()
         raise
     claim.drop()
+
+
+async def _cancel(remote: Remote, location: str) -> None:
+    """Let the registry free what an upload took that nothing can come of; one that will not keeps it until it expires.
+
+    Source: section "Cancel a blob upload".
+    """
+    with contextlib.suppress(DockyardError):
+        async with remote.client.request(
+            "DELETE", location, auth.push(remote.repository), expect=_DONE, where=remote.name,
+            headers={"Content-Length": "0"}, again=False,
+        ):  # fmt: skip
+            pass
 
 
 async def _send(remote: Remote, blob: Descriptor, source: Source, location: str, offset: int, claim: Claim) -> None:

@@ -105,3 +105,23 @@ def test_a_parameter_may_come_several_times_and_empty() -> None:
 @pytest.mark.parametrize(("text", "length"), [("12", 12), ("0", 0), ("-1", None), ("1e3", None), ("٣", None)])
 def test_a_length_is_digits(text: str, length: int | None) -> None:
     assert request(headers={"content-length": text}).length == length
+
+
+async def test_a_long_body_is_asked_for_ahead_in_order_and_what_is_left_over_is_taken_back() -> None:
+    loop, given = asyncio.get_running_loop(), []
+
+    def receive() -> asyncio.Future[dict[str, Any]]:
+        answer: asyncio.Future[dict[str, Any]] = loop.create_future()
+        place = len(given)
+        given.append(answer)
+        if place < 100:
+            message = {"type": "http.request", "body": b"%03d" % place, "more_body": place < 99}
+            loop.call_soon(lambda: answer.done() or answer.set_result(message))
+        return answer
+
+    asked = Request({"method": "PUT", "headers": [], "query_string": b""}, receive, ANONYMOUS, Route(Kind.OTHER))
+
+    assert b"".join([piece async for piece in asked.chunks()]) == b"".join(b"%03d" % place for place in range(100))
+    assert 100 < len(given) <= 100 + messages.AHEAD
+    asked.release()
+    assert all(answer.done() for answer in given)

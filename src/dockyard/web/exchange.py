@@ -123,6 +123,8 @@ async def _settled(request: Request) -> bool:
         return await request.drain()
     except ClientGone:
         return False
+    finally:
+        request.release()
 
 
 async def _send(request: Request, response: Response, headers: list[tuple[bytes, bytes]], send: Send) -> int:

@@ -18,7 +18,7 @@ from dockyard.errors import NotFound
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dockyard.engine.answers import HistoryRow
+    from dockyard.engine.reports import HistoryRow
 
 _BY_LENGTH = 45
 

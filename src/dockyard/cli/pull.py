@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dockyard.content.protocols import Event
-    from dockyard.engine.answers import Pulled
+    from dockyard.engine.reports import Pulled
     from dockyard.oci.platform import Platform
     from dockyard.oci.reference import Reference
 

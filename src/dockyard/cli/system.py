@@ -18,7 +18,7 @@ from dockyard.errors import Invalid
 from dockyard.oci.platform import host_platform
 
 if TYPE_CHECKING:
-    from dockyard.engine.answers import ImageUsage, Usage
+    from dockyard.engine.reports import ImageUsage, Usage
 
 _USAGE = Columns(
     {"Type": "TYPE", "TotalCount": "TOTAL", "Active": "ACTIVE", "Size": "SIZE", "Reclaimable": "RECLAIMABLE"},

@@ -12,11 +12,11 @@ from dockyard.content.archive import Archive
 from dockyard.content.copy import copy
 from dockyard.content.entries import annotated
 from dockyard.content.packing import Form, pack
-from dockyard.engine.answers import Loaded
 from dockyard.engine.facts import facts_of
 from dockyard.engine.lookup import find
 from dockyard.engine.naming import reference_of
 from dockyard.engine.reach import Reach
+from dockyard.engine.reports import Loaded
 from dockyard.errors import ArchiveInvalid, Invalid
 from dockyard.oci.manifest import make_index
 from dockyard.oci.platform import Platform, runs_on

@@ -23,17 +23,8 @@ if TYPE_CHECKING:
     from dockyard.content.packing import Form
     from dockyard.content.plan import Plan
     from dockyard.content.protocols import Event
-    from dockyard.engine.answers import (
-        Context,
-        DiskUsage,
-        HistoryRow,
-        ImageRow,
-        Loaded,
-        Pruned,
-        Pulled,
-        PushDone,
-        Removed,
-    )
+    from dockyard.engine.answers import Context, ImageRow
+    from dockyard.engine.reports import DiskUsage, HistoryRow, Loaded, Pruned, Pulled, PushDone, Removed
     from dockyard.oci.digest import Digest
     from dockyard.oci.platform import Platform
     from dockyard.oci.reference import Reference

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dockyard.content import graph
-from dockyard.engine.answers import HistoryRow
 from dockyard.engine.facts import facts_of, image_config, image_of
 from dockyard.engine.lookup import find
 from dockyard.engine.naming import reference_of
+from dockyard.engine.reports import HistoryRow
 from dockyard.engine.times import moment
 
 if TYPE_CHECKING:

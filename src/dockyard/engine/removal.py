@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dockyard.engine.answers import Pruned, Removed
 from dockyard.engine.facts import facts_of, image_config, image_of
 from dockyard.engine.listing import boolean, group, has_label, labels_of
 from dockyard.engine.lookup import find
 from dockyard.engine.naming import full_name, reference_of, without
 from dockyard.engine.reach import Reach, delete, delete_partial, partials, stored
+from dockyard.engine.reports import Pruned, Removed
 from dockyard.engine.times import until
 from dockyard.errors import Conflict, DockyardError
 from dockyard.oci.image import chain_id

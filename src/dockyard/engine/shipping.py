@@ -11,10 +11,10 @@ from dockyard.content.copy import copy
 from dockyard.content.layout import below
 from dockyard.content.plan import plan_copy
 from dockyard.content.streams import read_blob
-from dockyard.engine.answers import Pulled, PushDone
 from dockyard.engine.facts import facts_of
 from dockyard.engine.naming import full_name, index_of
 from dockyard.engine.origins import Origins
+from dockyard.engine.reports import Pulled, PushDone
 from dockyard.errors import ImageUnknown, Invalid, Unsupported
 from dockyard.oci.digest import Digest
 from dockyard.oci.image import ImageConfig

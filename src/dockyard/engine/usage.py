@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from dockyard.engine.answers import NONE, DiskUsage, ImageUsage, Usage
+from dockyard.engine.answers import NONE
 from dockyard.engine.facts import facts_of
 from dockyard.engine.naming import reference_of
 from dockyard.engine.reach import Reach, partials, stored
+from dockyard.engine.reports import DiskUsage, ImageUsage, Usage
 
 if TYPE_CHECKING:
     from dockyard.engine.images import Images

@@ -294,3 +294,13 @@ async def test_skopeo_reads_what_a_layout_and_an_engine_were_given(tmp_path: Pat
 
         copied = make.Layout(tmp_path / f"{kind}-copy")
         assert copied.image_id() == make.Layout(made).image_id()
+
+
+@sinks
+async def test_a_windows_image_goes_over_without_the_base_that_stays_at_its_url(place: Place, tmp_path: Path) -> None:
+    layout = make.windows(tmp_path / "made")
+    await place.fill(layout)
+    async with place.source() as source:
+        manifest = await source.manifest("v1")
+
+    assert manifest.raw == make.Layout(layout).manifest()

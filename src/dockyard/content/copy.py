@@ -11,6 +11,7 @@ from dockyard.content import graph
 from dockyard.content.protocols import Event, Mounts, Outcome, Sink, Source, Status
 from dockyard.content.retry import Retry
 from dockyard.content.streams import closing
+from dockyard.errors import BlobUnknown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -148,11 +149,18 @@ class _Transfer:
                         return Status.MOUNTED, origin
         self.tell(Event(blob, Status.WAITING))
         async with self.slots:
-            outcome = await self.retry(
-                lambda: self.sink.write(blob, _Counted(self)),
-                progress=lambda: self.sent.get(blob.digest, 0),
-                notify=lambda error, wait: self.tell(Event(blob, Status.RETRYING, detail=error.message, seconds=wait)),
-            )
+            try:
+                outcome = await self.retry(
+                    lambda: self.sink.write(blob, _Counted(self)),
+                    progress=lambda: self.sent.get(blob.digest, 0),
+                    notify=lambda error, wait: self.tell(
+                        Event(blob, Status.RETRYING, detail=error.message, seconds=wait)
+                    ),
+                )
+            except BlobUnknown:
+                if not graph.stays_away(blob):
+                    raise
+                return Status.SKIPPED, ""  # the source does without it too
         return (Status.DONE if outcome is Outcome.WRITTEN else Status.EXISTS), ""
 
 

@@ -192,7 +192,7 @@ class _Partial:
     def __init__(self, path: Path, descriptor: int, files: BlobFiles) -> None:
         self._path, self._descriptor, self._files = path, descriptor, files
         self._hasher = Hasher()
-        self._left = False
+        self._left = self._shown = False
 
     @classmethod
     def take(cls, path: Path, files: BlobFiles) -> _Partial | None:
@@ -238,6 +238,7 @@ class _Partial:
             return False
         os.fsync(self._descriptor)
         self._files.show(self._path, blob.digest)
+        self._shown = True
         return True
 
     def drop(self) -> None:
@@ -252,6 +253,8 @@ class _Partial:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if not self._shown and os.fstat(self._descriptor).st_size == 0:
+            self.drop()  # nothing to go on from
         os.close(self._descriptor)
 
 

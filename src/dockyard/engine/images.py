@@ -3,7 +3,7 @@
 ::
 
     STORE/index.json, oci-layout, blobs/    the layout; names are full, such as docker.io/library/alpine:3.20
-    STORE/ingest/                           blobs on their way (content/files)
+    STORE/ingest/                           blobs on their way in (content/files) and out (engine/reach)
     STORE/leases/                           what processes at work rely on (engine/leases)
     STORE/origins/<hex>                     where a blob has been pushed to or pulled from (engine/origins)
     STORE/facts.json                        a cache for listings (engine/facts)

@@ -15,6 +15,7 @@ from dockyard.oci.digest import HEX_LENGTH, Digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from dockyard.engine.images import Images
     from dockyard.oci.descriptor import Descriptor
@@ -46,21 +47,32 @@ class Reach:
         return frozenset({entry.digest, *(content.digest for content in below(self._images.files, manifest))})
 
 
-def delete(images: Images, candidates: Iterable[Digest], keep: set[Digest]) -> dict[Digest, int]:
-    """Delete those candidates that are not in ``keep`` and in no live lease; return them with their sizes in bytes.
+def set_aside(images: Images, candidates: Iterable[Digest], keep: set[Digest]) -> dict[Digest, int]:
+    """Take those candidates out of the store that are not in ``keep`` and in no live lease; return their sizes.
 
-    Only under the store's lock, with what is left of the names on disk.
+    Only under the store's lock, with what is left of the names on disk. The files wait in ``ingest`` for
+    :func:`delete`: freeing gigabytes takes longer than the lock may be held.
     """
     safe = keep | live(images.root / "leases")
     gone: dict[Digest, int] = {}
     for digest in candidates:
         if digest not in safe and (size := images.files.size(digest)) is not None:
             with suppress(FileNotFoundError):
-                images.files.path(digest).unlink()
+                images.files.path(digest).rename(_aside(images, digest))
                 gone[digest] = size
             with suppress(FileNotFoundError):
                 (images.root / "origins" / digest.hex).unlink()
     return gone
+
+
+def delete(images: Images, digests: Iterable[Digest]) -> None:
+    """Delete what was set aside."""
+    for digest in digests:
+        _aside(images, digest).unlink(missing_ok=True)
+
+
+def _aside(images: Images, digest: Digest) -> Path:
+    return images.files.ingest / f"gone-{digest.algorithm}-{digest.hex}"
 
 
 def stored(images: Images) -> Iterator[tuple[Digest, os.stat_result]]:

@@ -14,7 +14,7 @@ from dockyard.engine.facts import facts_of, image_config, image_of
 from dockyard.engine.listing import boolean, group, has_label, labels_of
 from dockyard.engine.lookup import find
 from dockyard.engine.naming import full_name, reference_of, without
-from dockyard.engine.reach import Reach, delete, delete_partial, partials, stored
+from dockyard.engine.reach import Reach, delete, delete_partial, partials, set_aside, stored
 from dockyard.engine.reports import Pruned, Removed
 from dockyard.engine.times import until
 from dockyard.errors import Conflict, DockyardError
@@ -48,7 +48,8 @@ def remove(images: Images, names: Names, text: str, *, force: bool) -> list[Remo
             left = [entry for entry in left if entry not in same]
         layers = _layers(images, found.newest)
         images.entries.write(left)
-        deleted = delete(images, reach.of(same), reach.of(left))
+        deleted = set_aside(images, reach.of(same), reach.of(left))
+    delete(images, deleted)
     records = [Removed(untagged=_shown(names, entry)) for entry in same if full_name(entry) in gone]
     if all(facts[entry.digest].id != found.id for entry in left):
         records.append(Removed(deleted=str(found.id)))
@@ -81,7 +82,9 @@ def prune(images: Images, names: Names, filters: Iterable[tuple[str, str]], *, a
         latest = now if all_unused else now - LEFT_OVER
         candidates = reach.of(entry for entry in entries if entry.digest in gone)
         candidates |= {digest for digest, state in stored(images) if state.st_mtime <= latest}
-        reclaimed = sum(delete(images, candidates, reach.of(left)).values())
+        deleted = set_aside(images, candidates, reach.of(left))
+    delete(images, deleted)
+    reclaimed = sum(deleted.values())
     for path, state in partials(images):
         if state.st_mtime <= latest and delete_partial(path):
             reclaimed += state.st_size

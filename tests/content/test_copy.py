@@ -274,6 +274,20 @@ async def test_tries_are_used_up_in_the_end(source: Memory) -> None:
         await copy(source, Down(), "app", to="x", retry=Retry(sleep=at_once))
 
 
+async def test_bytes_that_are_taken_and_lost_again_are_no_progress(source: Memory) -> None:
+    class Forgetful(Memory):
+        async def write(self, blob: Descriptor, source: Source) -> Outcome:
+            async for chunk in source.open(blob):
+                self.received += len(chunk)
+            raise Unavailable("taken, and lost")
+
+    sink = Forgetful()
+    with pytest.raises(Unavailable, match="taken, and lost"):
+        await copy(source, sink, "app", to="x", retry=Retry(sleep=at_once), concurrency=1)
+
+    assert sink.received <= (Retry().tries + 1) * sum(map(len, source.blobs.values()))
+
+
 async def test_a_plan_says_what_would_go_over_and_changes_nothing() -> None:
     source, sink = Memory(), Mounting()
     known, mountable = source.add(b"known"), source.add(b"mountable")

@@ -124,6 +124,7 @@ class _Transfer:
         self.source, self.sink, self.origins, self.tell, self.retry = source, sink, origins, tell, retry
         self.questions, self.slots = asyncio.Semaphore(QUESTIONS), asyncio.Semaphore(concurrency)
         self.sent: dict[Digest, int] = {}
+        self.furthest: dict[Digest, int] = {}  # of each blob; bytes that have to be sent again are no progress
         self.counts = dict.fromkeys(Status, 0)
 
     async def blob(self, blob: Descriptor) -> None:
@@ -152,7 +153,7 @@ class _Transfer:
             try:
                 outcome = await self.retry(
                     lambda: self.sink.write(blob, _Counted(self)),
-                    progress=lambda: self.sent.get(blob.digest, 0),
+                    progress=lambda: self.furthest.get(blob.digest, 0),
                     notify=lambda error, wait: self.tell(
                         Event(blob, Status.RETRYING, detail=error.message, seconds=wait)
                     ),
@@ -183,6 +184,7 @@ class _Counted:
                 yield chunk
                 at += len(chunk)
                 transfer.sent[blob.digest] = transfer.sent.get(blob.digest, 0) + len(chunk)
+                transfer.furthest[blob.digest] = max(transfer.furthest.get(blob.digest, 0), at)
                 transfer.tell(Event(blob, Status.MOVING, at))
 
 

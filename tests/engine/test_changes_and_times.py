@@ -80,9 +80,17 @@ def test_times_are_read_as_far_as_they_are_times(written: str, seconds: float) -
     assert moment(written) == pytest.approx(seconds)
 
 
-@given(st.integers(0, 4_000_000_000))
-def test_a_time_that_is_written_reads_back(seconds: int) -> None:
-    assert moment(text(seconds)) == seconds
+@given(st.integers(0, 4_000_000_000) | st.floats(0, 4e9))
+def test_a_time_that_is_written_reads_back(seconds: float) -> None:
+    assert moment(text(seconds)) == pytest.approx(seconds, abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [(10, "1970-01-01T00:00:10Z"), (100.5, "1970-01-01T00:01:40.5Z"), (0.000001, "1970-01-01T00:00:00.000001Z")],
+)
+def test_a_time_is_written_without_idle_zeros(seconds: float, written: str) -> None:
+    assert text(seconds) == written
 
 
 @pytest.mark.parametrize(

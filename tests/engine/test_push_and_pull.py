@@ -204,8 +204,10 @@ async def test_what_is_not_here_can_not_be_pushed(engine: Engine, name: str, add
     (reference,) = engine.push_references(name)
 
     assert reference.tag == "latest"
-    with pytest.raises(ImageUnknown, match=f"An image does not exist locally with the tag: {name}"):
+    with pytest.raises(ImageUnknown, match=f"^tag does not exist: {name}:latest$"):
         await engine.push(reference, connect)
+    with pytest.raises(ImageUnknown, match=f"^An image does not exist locally with the tag: {name}/other$"):
+        await engine.push(engine.push_references(f"{name}/other")[0], connect)
 
 
 async def test_an_image_that_is_removed_while_it_is_pushed_goes_over_whole(

@@ -52,7 +52,9 @@ async def test_layers_that_others_need_stay(engine: Engine, tmp_path: Path) -> N
 def test_an_id_with_names_in_several_repositories_needs_force(engine: Engine, add: Add) -> None:
     image = add("app:v1")
     engine.tag("app:v1", "other:v2")
-    with pytest.raises(Conflict, match=r"must be forced.*referenced in multiple repositories"):
+    with pytest.raises(
+        Conflict, match=r"^conflict: unable to delete.*must be forced.*referenced in multiple repositories"
+    ):
         engine.remove(image)
     records = said(engine.remove(image[7:20], force=True))
 
@@ -114,10 +116,12 @@ def test_the_last_tag_of_a_repository_takes_the_digests_known_from_there(engine:
     assert str(engine.resolve_id("localhost:5000/other:v1")) == image
 
 
-def test_a_digest_alone_can_be_removed(engine: Engine, add: Add) -> None:
+@pytest.mark.parametrize("later", [(), ("localhost:5000/app:v1",)], ids=["tag first", "digest first"])
+def test_a_digest_alone_can_be_removed(later: tuple[str, ...], engine: Engine, add: Add) -> None:
     add("localhost:5000/app:v1")
     entry = engine.images.entries.read()[0]
-    engine.images.alias(entry, engine.names.expand(f"localhost:5000/app@{entry.digest}")[0])
+    for name in (f"localhost:5000/app@{entry.digest}", *later):
+        engine.images.alias(entry, engine.names.expand(name)[0])
     records = said(engine.remove(f"localhost:5000/app@{entry.digest}"))
 
     assert records == [f"Untagged: localhost:5000/app@{entry.digest}"]

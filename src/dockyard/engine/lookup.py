@@ -72,9 +72,10 @@ def find(images: Images, names: Names, text: str, entries: Sequence[Descriptor] 
         meant = []
     facts = facts_of(images, entries)
     for reference in meant:
-        for entry in reversed(entries):
-            if _is_called(entry, reference):
-                return Found(facts[entry.digest].id, (entry,), full_name(entry) or str(reference))
+        if called := [entry for entry in entries if _is_called(entry, reference)]:
+            # A digest that is a name itself goes before the tags that lead to the same: it may be removed alone.
+            entry = ([entry for entry in called if full_name(entry) == str(reference)] or called)[-1]
+            return Found(facts[entry.digest].id, (entry,), full_name(entry) or str(reference))
     if match := _ID.fullmatch(text):
         start = match[1] or text.partition(":")[2]
         ids = {fact.id for fact in facts.values() if fact.id.hex.startswith(start)}

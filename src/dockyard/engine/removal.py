@@ -109,7 +109,7 @@ def _all_names(found: Found, names: Names, *, force: bool) -> set[str]:
     entries = [entry for entry in found.entries if full_name(entry)]
     references = [reference for entry in entries if (reference := reference_of(entry))]
     if not force:
-        where = f"unable to delete {found.id.short} (must be forced) - "
+        where = f"conflict: unable to delete {found.id.short} (must be forced) - "
         shown = ", ".join(sorted(names.shorten(reference) for reference in references))
         targets = list(dict.fromkeys(str(entry.digest) for entry in found.entries))
         if len(targets) > 1:

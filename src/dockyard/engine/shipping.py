@@ -12,7 +12,7 @@ from dockyard.content.layout import below
 from dockyard.content.plan import plan_copy
 from dockyard.content.streams import read_blob
 from dockyard.engine.facts import facts_of
-from dockyard.engine.naming import full_name, index_of
+from dockyard.engine.naming import full_name, index_of, reference_of
 from dockyard.engine.origins import Origins
 from dockyard.engine.reports import Pulled, PushDone
 from dockyard.errors import ImageUnknown, Invalid, Unsupported
@@ -148,9 +148,12 @@ async def remote_tags(reference: Reference, connect: Connect) -> list[Reference]
 def _entry(images: Images, names: Names, reference: Reference) -> Descriptor:
     if reference.digest:
         raise Unsupported("cannot push a digest reference", hint="Push a tag.")
-    for entry in images.entries.read():
+    entries = images.entries.read()
+    for entry in entries:
         if full_name(entry) == str(reference):
             return entry
+    if any((known := reference_of(entry)) and known.name == reference.name for entry in entries):
+        raise ImageUnknown(f"tag does not exist: {names.shorten(reference)}")
     raise ImageUnknown(f"An image does not exist locally with the tag: {names.shorten(replace(reference, tag=None))}")
 
 

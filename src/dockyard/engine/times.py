@@ -33,10 +33,12 @@ def moment(text: str) -> float:
 
 
 def text(seconds: float) -> str:
-    """An RFC 3339 time in UTC, to the second."""
+    """An RFC 3339 time in UTC, to the microsecond: of two images made within a second one is the newer."""
     from datetime import UTC, datetime
 
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = datetime.fromtimestamp(seconds, UTC)
+    fraction = f".{moment.microsecond:06}".rstrip("0.")
+    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
 
 
 def until(value: str, now: float) -> float:

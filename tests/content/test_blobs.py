@@ -115,12 +115,21 @@ async def test_a_store_without_room_says_so(tiny_disk, open_blobs):
         await blobs.check()
 
 
+def test_a_folder_that_can_not_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(Unavailable, match="file"):
+        LocalBlobs(tmp_path / "file")
+
+
 async def test_a_store_whose_folder_is_gone_says_so(tmp_path, open_blobs):
     blobs = open_blobs(tmp_path / "hub")
     (tmp_path / "hub" / "uploads").rmdir()
 
     with pytest.raises(Unavailable):
         await blobs.check()
+    with pytest.raises(Unavailable):
+        await blobs.resume(UPLOAD, 0, "", unguarded)
 
 
 async def test_a_write_that_a_disk_kept_waiting_can_not_land_after_its_successor_began(tmp_path, open_blobs):

@@ -118,6 +118,18 @@ async def test_what_came_after_the_offset_is_dropped(blobs):
     assert await read(blobs, await commit(blobs, ONE, parts=parts)) == CONTENT
 
 
+async def test_a_holder_can_go_back(blobs):
+    parts = await fill(blobs, ONE, CONTENT[:1000])
+    ingest = await blobs.resume(ONE, 1000, parts, unguarded)
+    await ingest.write([b"?" * 5000])
+    await ingest.cut(1000)
+    await ingest.write([CONTENT[1000:]])
+    key = await ingest.commit(DIGEST)
+    ingest.close()
+
+    assert await read(blobs, key) == CONTENT
+
+
 async def test_a_holder_that_was_overtaken_changes_nothing(blobs):
     holding = True
 
@@ -135,6 +147,8 @@ async def test_a_holder_that_was_overtaken_changes_nothing(blobs):
         await old.write([b"?" * 5000])
     with pytest.raises(Conflict):
         await old.commit(DIGEST)
+    with pytest.raises(Conflict):
+        await old.cut(0)
     with pytest.raises(Conflict):
         await blobs.resume(ONE, 0, "", guard)
     old.close()

@@ -1,5 +1,6 @@
 """Killed at any moment, or out of space: what was acknowledged is there, and what was not can go on."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from dockyard.config import ServeSettings
 from dockyard.errors import DockyardError, Full
 from dockyard.oci.digest import Digest
 from dockyard.oci.reference import Tag
+from dockyard.registry import uploads
 from dockyard.registry.access import ANONYMOUS
 from dockyard.registry.content import Registry
 
@@ -148,11 +150,36 @@ async def test_a_blob_that_does_not_fit_leaves_nothing_and_what_is_there_works(t
     with pytest.raises(Full):
         await registry.finish_upload(ANONYMOUS, APP, upload.id, Digest.of(big), chunks(big))
     found = (await registry.manifest(ANONYMOUS, APP, LATEST)).manifest
-    await registry.cancel_upload(ANONYMOUS, APP, upload.id)
 
     assert found == kept
-    assert os.listdir(tiny_disk / "uploads") == []
+    assert [path.stat().st_size for path in (tiny_disk / "uploads").iterdir()] == [0]
     assert (await push_blob(registry, APP, bytes(8 * 1024 * 1024))).size == 8 * 1024 * 1024
+
+
+async def test_a_chunk_that_does_not_fit_leaves_those_before_it(tiny_disk, open_registry, monkeypatch):
+    monkeypatch.setattr(uploads, "CHECKPOINT", 4 * 1024 * 1024)
+    registry = await open_registry()
+    content = os.urandom(40 * 1024 * 1024)
+    upload = (await registry.begin_upload(ANONYMOUS, APP)).id
+    await registry.append(ANONYMOUS, APP, upload, chunks(content[:1_000_000]))
+    with pytest.raises(Full):
+        await registry.append(ANONYMOUS, APP, upload, chunks(content[1_000_000:]))
+
+    assert (await registry.upload(ANONYMOUS, APP, upload)).offset == 1_000_000
+    assert [path.stat().st_size for path in (tiny_disk / "uploads").iterdir()] == [1_000_000]
+    rest = content[1_000_000:2_000_000]
+    digest = Digest.of(content[:2_000_000])
+    assert (await registry.finish_upload(ANONYMOUS, APP, upload, digest, chunks(rest))).size == 2_000_000
+
+
+async def test_a_hub_does_not_wait_for_room_to_start(tiny_disk, open_registry):
+    with pytest.raises(OSError, match="No space"), (tiny_disk / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+    with pytest.raises(Full):
+        async with asyncio.timeout(20):
+            await open_registry()
 
 
 async def test_a_hub_on_a_full_disk_reads_and_works_again_when_there_is_room(tiny_disk, open_registry):

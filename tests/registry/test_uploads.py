@@ -368,3 +368,33 @@ async def test_an_abandoned_upload_expires(open_registry, clock, tmp_path):
         await registry.upload(ANONYMOUS, APP, old)
     assert files(tmp_path / "hub" / "uploads") == [tmp_path / "hub" / "uploads" / new]
     assert (await registry.upload(ANONYMOUS, APP, new)).offset == len(CONTENT) + 4
+
+
+async def test_an_upload_that_still_comes_does_not_expire(open_registry, clock, tmp_path):
+    registry = await open_registry(upload_expiry=3600)
+    upload = await begin(registry)
+    await append(registry, upload, CONTENT)
+    clock.passes(4000)
+    os.utime(tmp_path / "hub" / "uploads" / upload, (clock(), clock()))  # as a write does
+    assert await registry._housekeeping.tidy()
+
+    assert (await registry.upload(ANONYMOUS, APP, upload)).offset == len(CONTENT)
+
+
+async def test_a_slow_stream_is_made_durable_now_and_then(registry, monkeypatch):
+    monkeypatch.setattr(uploads, "PATIENCE", 0.01)
+    monkeypatch.setattr(uploads, "LONG", 0.05)
+    upload, seen = await begin(registry), asyncio.Event()
+
+    async def trickle():
+        while not seen.is_set():
+            yield b"drop"
+            await asyncio.sleep(0.001)
+
+    sending = asyncio.create_task(registry.append(ANONYMOUS, APP, upload, trickle()))
+    async with asyncio.timeout(20):
+        while not (await registry._database.look_up(OFFSET, upload))[0]:
+            await asyncio.sleep(0.01)
+    seen.set()
+
+    assert (await sending).offset % 4 == 0

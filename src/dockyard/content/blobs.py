@@ -59,6 +59,10 @@ class Ingest(Protocol):
         """Make what was written durable; return what the store needs to go on from here later."""
         ...
 
+    async def cut(self, offset: int) -> None:
+        """Go back to ``offset`` and free what was written after it. What the guard raises goes on to the caller."""
+        ...
+
     def reread(self) -> AsyncIterator[bytes]:
         """Yield the bytes before ``offset``."""
         ...
@@ -116,11 +120,12 @@ class LocalBlobs:
     """A :class:`BlobStore` in a folder of a local file system, which several processes may use at once."""
 
     def __init__(self, root: Path) -> None:
-        """Make the folders below ``root``, for the owner only. SettingInvalid on a network file system."""
+        """Make the folders below ``root``, for the owner only. SettingInvalid on a network file system; Full."""
         self._root = root
         self._blobs, self._uploads = root / "blobs", root / "uploads"
-        for folder in (root, self._blobs, self._uploads):
-            make_folder(folder)
+        with storage_errors(root):
+            for folder in (root, self._blobs, self._uploads):
+                make_folder(folder)
         refuse_network_folder(root)
         # Each in its own pool: a reader never waits behind a disk that syncs.
         self._readers = ThreadPoolExecutor(8, "blob-read")
@@ -141,10 +146,12 @@ class LocalBlobs:
         try:
             descriptor = os.open(path, os.O_RDWR | create | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except FileNotFoundError:
+            if create:
+                raise  # there is no folder to make it in
             raise BlobUploadUnknown(f"the bytes of upload {upload} are gone") from None
         ingest = LocalIngest(descriptor, path, self._blobs, offset, guard, self._writers)
         try:
-            ingest.cut()
+            ingest.cut_now()
         except BaseException:
             ingest.close()
             raise
@@ -239,12 +246,17 @@ class LocalIngest:
         self._descriptor, self._path, self._blobs = descriptor, path, blobs
         self._guard, self._threads = guard, threads
 
-    def cut(self) -> None:
-        """Drop what follows ``offset``; raise BlobUploadUnknown when there is less."""
+    def cut_now(self) -> None:
+        """Drop what follows ``offset``, in the thread of the caller; raise BlobUploadUnknown when there is less."""
         with self._held():
             if os.fstat(self._descriptor).st_size < self.offset or not self._path.exists():
                 raise BlobUploadUnknown(f"the bytes of upload {self._path.name} are gone")
             os.ftruncate(self._descriptor, self.offset)
+
+    async def cut(self, offset: int) -> None:
+        """Go back to ``offset`` and free what was written after it."""
+        self.offset = offset
+        await self._run(self.cut_now)
 
     async def write(self, pieces: Sequence[bytes]) -> None:
         """Add bytes at ``offset``."""

@@ -72,6 +72,9 @@ class Database:
         try:
             with database_errors():
                 database._set_journal_mode()
+        except database._readers.dialect.loaded_dbapi.Error as error:
+            database.close()
+            raise _translated(error) from error
         except DockyardError:
             database.close()
             raise
@@ -144,9 +147,10 @@ class Database:
             while driver.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                 try:
                     driver.execute("PRAGMA journal_mode = WAL")
-                except self._writers.dialect.loaded_dbapi.OperationalError:
+                except self._writers.dialect.loaded_dbapi.OperationalError as error:
                     # Changing the mode takes the whole file and, unlike a transaction, does not wait for it.
-                    if time.monotonic() > deadline:
+                    busy = getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+                    if not busy or time.monotonic() > deadline:
                         raise
                     time.sleep(0.01)
 

@@ -36,7 +36,8 @@ class Journal:
 
     def __init__(self, folder: Path, database: Database) -> None:
         """Make the folder where there is none."""
-        make_folder(folder)
+        with storage_errors(folder):
+            make_folder(folder)
         self._folder, self._database = folder, database
         self._threads = ThreadPoolExecutor(4, "journal")
         self._stored: list[tuple[int, int]] = []

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from dockyard.content.threads import in_thread
-from dockyard.errors import BlobUploadUnknown, DigestInvalid, DockyardError, SizeInvalid
+from dockyard.errors import BlobUploadUnknown, DigestInvalid, DockyardError, Full, SizeInvalid
 from dockyard.oci.digest import HEX_LENGTH, Digest, Hasher
 from dockyard.registry.answers import Blob, Upload
 from dockyard.registry.catalog import uploads as catalog
@@ -36,6 +36,8 @@ CHECKPOINT = 64 * 1024 * 1024
 PATIENCE = 0.5
 """Seconds without bytes after which the same is done, at most once in that time."""
 
+LONG = 10.0
+"""Seconds after which it is done in any case: a slow stream takes hours to bring so many bytes."""
 
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
@@ -116,13 +118,16 @@ class Uploads:
     async def expire(self, age: int) -> int:
         """Drop the sessions untouched for ``age`` seconds, and bytes that no session knows; return how many."""
         since = self._now() - age * 1000
+        stored = [found async for found in self._blobs.uploads()]
+        # Bytes are written before the row says so: such a session is in use.
+        used = {found.key for found in stored if found.written * 1000 >= since}
         dropped = 0
         for upload, parts in await self._database.read(catalog.untouched, since):
-            if await self._database.write(catalog.remove_untouched, upload, since):
+            if upload not in used and await self._database.write(catalog.remove_untouched, upload, since):
                 await self._blobs.discard(upload, parts)
                 dropped += 1
         # A session's row goes before its bytes: a crash between the two leaves bytes that nothing names.
-        old = [stored.key async for stored in self._blobs.uploads() if stored.written * 1000 < since]
+        old = [found.key for found in stored if found.key not in used]
         known = await self._database.read(catalog.known, old)
         for upload in old:
             if upload not in known:
@@ -152,6 +157,9 @@ class Uploads:
         hold = _Hold(session, ingest, _hashers(session, algorithms), self._database, self._now)
         try:
             yield hold
+        except (SizeInvalid, Full):
+            await hold.back()
+            raise
         finally:
             hold.close()
 
@@ -192,7 +200,10 @@ class _Hold:
         self._ingest.close()
 
     async def take_in(self, chunks: AsyncIterator[bytes], length: int | None) -> None:
-        """Write and hash all of ``chunks``. What came before an error of theirs is kept, and durable."""
+        """Write and hash all of ``chunks``. What came before an error of theirs is kept, and durable.
+
+        SizeInvalid and Full, after which nothing of it should be kept: see :meth:`back`.
+        """
         came, checked = 0, time.monotonic()
         try:
             async with Intake(chunks) as intake:
@@ -201,16 +212,14 @@ class _Hold:
                     if length is not None and came > length:
                         raise SizeInvalid(f"more than the announced {length} bytes came")
                     await self._take(piece)
-                    idle = not piece and time.monotonic() - checked > PATIENCE
-                    if self.offset - self._durable >= CHECKPOINT or (idle and self.offset > self._durable):
+                    due = time.monotonic() - checked > (LONG if piece else PATIENCE)
+                    if self.offset - self._durable >= CHECKPOINT or (due and self.offset > self._durable):
                         self._begin_checkpoint()
                         checked = time.monotonic()
             if length is not None and came != length:
                 raise SizeInvalid(f"{came} bytes came instead of the announced {length}")
             await self._landed()
-        except SizeInvalid:
-            await asyncio.gather(self._landed(), self._synced())
-            await self._move(self._session.offset, _states_of(self._session), self._session.parts)
+        except (SizeInvalid, Full):
             raise
         except BaseException:
             await asyncio.gather(self._landed(), return_exceptions=True)
@@ -251,6 +260,17 @@ class _Hold:
         if self.offset > self._durable:
             self._begin_checkpoint()
             await self._synced()
+
+    async def back(self) -> None:
+        """Let the session stand where this request found it, and free what came since.
+
+        A chunk that is not what it said has no place, and on a full disk nobody comes back for the rest: kept, it
+        would fail every other push until it expires.
+        """
+        await asyncio.gather(self._landed(), self._synced(), return_exceptions=True)
+        if self._durable > self._session.offset:
+            await self._move(self._session.offset, _states_of(self._session), self._session.parts)
+        await self._ingest.cut(self._session.offset)
 
     def _begin_checkpoint(self) -> None:
         """Start making durable what came so far, while more comes; one at a time."""

@@ -273,6 +273,22 @@ async def test_ours_are_read_back_and_are_the_same_every_time(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "made", "one.tar", "two.tar"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "image"), [("latest", None), ("team/app:1", "docker.io/team/app:1"), ("Any.thing_1", None)]
+)
+async def test_a_name_in_an_oci_archive_is_as_it_was_given(name: str, image: str | None, tmp_path: Path) -> None:
+    layout = make.small(tmp_path / "made")
+    async with NewArchive(tmp_path / "a.tar", "oci") as sink:
+        await copy(Layout(layout), sink, "latest", to=name)
+    raw = must("skopeo", "--insecure-policy", "inspect", "--raw", f"oci-archive:{tmp_path}/a.tar:{name}")
+    with (tmp_path / "a.tar").open("rb") as file, Archive(file, scratch=tmp_path) as archive:
+        found = archive.find(name)
+
+    assert raw.encode() == make.Layout(layout).manifest()
+    assert [str(known) for known in found.names] == ([image] if image else [])
+
+
 async def test_an_archive_that_could_not_be_finished_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "archive.tar").write_text("before")
     with pytest.raises(ManifestUnknown):

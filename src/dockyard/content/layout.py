@@ -17,6 +17,7 @@ from dockyard.oci import strict_json
 from dockyard.oci.digest import Digest
 from dockyard.oci.manifest import MAX_MANIFEST, Manifest, parse_manifest
 from dockyard.oci.media_types import MANIFESTS
+from dockyard.oci.reference import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -93,12 +94,19 @@ class Layout:
         self.files.put(manifest.raw, manifest.digest)
         if name is None:
             return
-        entry = annotated(manifest.descriptor, **{REF_NAME: name, IMAGE_NAME: name if "/" in name else ""})
+        entry = annotated(manifest.descriptor, **{REF_NAME: name, IMAGE_NAME: _image_name(name)})
         with self.entries.locked():
             others = [other for other in self.entries.read() if not name or name_of(other) != name]
             self.entries.write([*others, entry])
         with suppress(OSError):  # others write here, or it is gone
             self.files.ingest.rmdir()
+
+
+def _image_name(name: str) -> str:
+    """The full name that a name with a repository in it means; docker and podman take that as the image's."""
+    with suppress(Invalid):
+        return str(parse_reference(name).tagged()) if ":" in name or "/" in name else ""
+    return ""
 
 
 def find(entries: Sequence[Descriptor], name: str, where: object) -> Descriptor:

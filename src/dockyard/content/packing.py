@@ -40,7 +40,23 @@ _FILLING = 10_240  # tar programs write records of twenty blocks
 
 def pack(out: BinaryIO, files: BlobFiles, images: Sequence[tuple[Descriptor, Sequence[Reference]]], form: Form) -> None:
     """Write images, each with its names, from a layout's blobs; blobs in the order of their digests."""
-    manifests = [read_manifest(files, target.digest, target.media_type) for target, _ in images]
+    entries = [
+        annotated(target, **{IMAGE_NAME: str(name), REF_NAME: str(name) if form == "oci" else str(name.tag)})
+        for target, names in images
+        for name in names
+    ]
+    entries += [annotated(target) for target, names in images if not names]
+    _pack(out, files, entries, images if form == "docker" else None)
+
+
+def _pack(
+    out: BinaryIO,
+    files: BlobFiles,
+    entries: Sequence[Descriptor],
+    docker: Sequence[tuple[Descriptor, Sequence[Reference]]] | None,
+) -> None:
+    """Write what ``entries`` of ``index.json`` name, and the files that say it in docker's way."""
+    manifests = [read_manifest(files, entry.digest, entry.media_type) for entry in entries]
     blobs = {manifest.digest for manifest in manifests}
     for manifest in manifests:
         blobs |= {content.digest for content in below(files, manifest) if files.has(content)}
@@ -49,37 +65,29 @@ def pack(out: BinaryIO, files: BlobFiles, images: Sequence[tuple[Descriptor, Seq
         archive.folder(folder)
     for digest in sorted(blobs):
         archive.file_at(f"blobs/{digest.algorithm}/{digest.hex}", files.path(digest))
-    entries = [
-        annotated(target, **{IMAGE_NAME: str(name), REF_NAME: str(name) if form == "oci" else str(name.tag)})
-        for target, names in images
-        for name in names
-    ]
-    entries += [annotated(target) for target, names in images if not names]
     index = {
         "schemaVersion": 2,
         "mediaType": media_types.OCI_INDEX,
         "manifests": [entry.fields() for entry in entries],
     }
     archive.file("index.json", strict_json.dump(index))
-    if form == "docker":
-        items, repositories = _docker_files(files, zip(manifests, (names for _, names in images), strict=True))
+    items, repositories = _docker_files(files, docker or [])
+    if docker is not None:
         archive.file("manifest.json", strict_json.dump(items))
-        archive.file("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
-        if repositories:
-            archive.file("repositories", strict_json.dump(repositories))
-    else:
-        archive.file("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+    archive.file("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+    if repositories:
+        archive.file("repositories", strict_json.dump(repositories))
     archive.finish()
 
 
 def _docker_files(
-    files: BlobFiles, images: Iterable[tuple[Manifest, Sequence[Reference]]]
+    files: BlobFiles, images: Iterable[tuple[Descriptor, Sequence[Reference]]]
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, str]]]:
     """``manifest.json``, and ``repositories``: for each name the hash of its highest layer."""
     items: dict[Digest, dict[str, Any]] = {}
     repositories: dict[str, dict[str, str]] = {}
     for target, names in images:
-        image = _image(files, target)
+        image = _image(files, read_manifest(files, target.digest, target.media_type))
         if image is None or image.config is None or image.config.media_type not in media_types.CONFIGS:
             continue  # an artifact, which docker has no place for
         layers = [_path(layer.digest) for layer in image.layers]
@@ -112,7 +120,8 @@ def _path(digest: Digest) -> str:
 class NewArchive:
     """A Sink that becomes an archive at ``path`` when its ``async with`` ends well; else it leaves nothing.
 
-    What comes is kept in a folder beside until then, so that blobs may come in any order and several at once.
+    What comes is kept in a folder beside until then, so that blobs may come in any order and several at once. A name
+    is an image's in docker's form, and any text in the other, as in a layout.
     """
 
     def __init__(self, path: Path, form: Form) -> None:
@@ -145,15 +154,15 @@ class NewArchive:
 
     async def put(self, manifest: Manifest, name: str | None) -> None:
         """Take a manifest; ``""`` keeps it in the archive as an image without a name."""
-        await self._layout.put(manifest, None)
-        if name is not None:
+        await self._layout.put(manifest, name if self._form == "oci" else None)
+        if name is not None and self._form == "docker":
             named = [parse_reference(name).tagged()] if name else []
             self._names = [entry for entry in self._names if not named or entry[1] != named]
             self._names.append((manifest.descriptor, named))
 
     async def manifest(self, name: str | Digest) -> Manifest:
         """Return what has come."""
-        if isinstance(name, str):
+        if isinstance(name, str) and self._form == "docker":
             wanted = parse_reference(name).tagged()
             for target, names in self._names:
                 if wanted in names:
@@ -169,7 +178,10 @@ class NewArchive:
         beside = self._layout.root / "archive.tar"
         with storage_errors(self._path):
             with beside.open("wb") as out:
-                pack(out, self._layout.files, self._names, self._form)
+                if self._form == "docker":
+                    pack(out, self._layout.files, self._names, self._form)
+                else:
+                    _pack(out, self._layout.files, self._layout.entries.read(), None)
                 out.flush()
                 os.fsync(out.fileno())
             beside.replace(self._path)

@@ -340,6 +340,17 @@ async def test_the_bytes_are_read_back_once_where_the_hash_could_not_be_saved(re
     assert (await finish(registry, upload)).size == len(CONTENT)
 
 
+async def test_who_repeats_a_finish_whose_answer_was_lost_hears_what_to_do(registry):
+    upload = await begin(registry)
+    blob = await finish(registry, upload, CONTENT)
+    with pytest.raises(BlobUploadUnknown) as repeated:
+        await finish(registry, upload, CONTENT)
+
+    assert "HEAD" in str(repeated.value.hint)
+    assert await registry.blob(ANONYMOUS, APP, DIGEST) == blob
+    assert await stored(registry, blob) == CONTENT
+
+
 async def test_two_clients_that_push_the_same_blob_both_succeed_and_one_file_stays(open_registry, tmp_path):
     workers = [await open_registry() for _ in range(2)]
     sent = [push_blob(workers[number % 2], f"team/app{number}", CONTENT) for number in range(10)]

@@ -61,7 +61,10 @@ def take_over(
     query = select(uploads, repository_rows.c.name).join(repository_rows).where(chosen)
     row = connection.execute(query).one_or_none()
     if row is None or row.name != repository or row.actor != actor:
-        raise BlobUploadUnknown(f"there is no upload {id} to {repository}")
+        raise BlobUploadUnknown(
+            f"there is no upload {id} to {repository}",
+            hint="It was finished, cancelled or has expired. Send the blob again only where HEAD does not find it.",
+        )
     if start is not None and start != row.offset:
         raise RangeInvalid(f"the chunk starts at {start}, and the upload stands at {row.offset}", offset=row.offset)
     connection.execute(update(uploads).where(chosen).values(generation=row.generation + 1, touched=now))

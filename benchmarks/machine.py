@@ -24,7 +24,7 @@ DISK = Work("1 GiB to the disk, dd conv=fsync")
 
 
 def describe() -> list[str]:
-    """Processor, memory, disk, system, one line each."""
+    """Processor, memory, system, and what else was running, one line each."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "?")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
@@ -33,6 +33,7 @@ def describe() -> list[str]:
     return [
         f"{os.cpu_count()} cores of {model}, {memory:.0f} GB of memory",
         f"{name}, Linux {platform.release()}, Python {platform.python_version()}",
+        f"load average before it began {os.getloadavg()[0]:.1f}",
     ]
 
 

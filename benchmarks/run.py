@@ -23,6 +23,8 @@ import report
 from samples import Samples
 
 HERE = Path(__file__).parent
+BUSY = 0.5
+"""Load average from which on figures are not to be trusted."""
 PARTS = ("limits", "uploads", "downloads", "manifests", "transfers", "lists")
 
 
@@ -41,6 +43,9 @@ def main() -> None:
     (cache / "blob").mkdir(exist_ok=True)
     blob = machine.make_blob(cache / "blob/1GiB")
     digest = machine.sha256(blob)
+    facts = [*machine.describe(), f"measured on {machine.file_system(cache)}"]
+    if (load := os.getloadavg()[0]) > BUSY:
+        print(f"Other programs keep this machine busy (load average {load:.1f}): figures will vary.", file=sys.stderr)
     samples, began = Samples(), time.monotonic()
     work = Path(tempfile.mkdtemp(prefix="run.", dir=cache))
     try:
@@ -63,7 +68,6 @@ def main() -> None:
     table = report.table(samples)
     print(table)
     if not options.only:
-        facts = [*machine.describe(), f"measured on {machine.file_system(cache)}"]
         how = f"medians of {rounds}, {(time.monotonic() - began) / 60:.1f} minutes"
         report.write(HERE.parent / "docs/performance.md", table, facts, how)
     print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)

@@ -205,6 +205,11 @@ def test_ours_and_dockers_tell_the_same_of_one_image(dockyard: Machine, dockerd:
         assert ours[key] == theirs[key]
     for key in ("Cmd", "Entrypoint", "Env", "Labels", "WorkingDir", "User", "ExposedPorts", "Volumes"):
         assert (ours["Config"].get(key) or None) == (theirs["Config"].get(key) or None)
+    fields = (
+        "{{.Config.Env}} {{.Config.Labels}} {{.Config.User}} {{.Config.Volumes}} {{.Config.Entrypoint}} {{.Variant}}"
+    )
+    for form in (fields, '{{range .Config.OnBuild}}x{{end}} {{index .Config.Labels "a"}} {{len .Config.ExposedPorts}}'):
+        assert dockyard.ok("inspect", "-f", form, "told/app:1") == dockerd.ok("inspect", "-f", form, "told/app:1")
     steps = ["history", "--no-trunc", "--format", "{{.ID}}|{{.CreatedBy}}|{{.Comment}}", "told/app:1"]
     assert dockyard.ok(*steps) == dockerd.ok(*steps)
 

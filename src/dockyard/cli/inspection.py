@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 _BY_LENGTH = 45
 
+_CONFIG = {
+    "User": "", "ExposedPorts": {}, "Env": [], "Entrypoint": [], "Cmd": [], "Volumes": {}, "WorkingDir": "",
+    "Labels": {}, "StopSignal": "", "ArgsEscaped": False, "Healthcheck": None, "OnBuild": [], "Shell": [],
+}  # fmt: skip
+"""Fields that every image's config has in docker's templates, though its JSON has those with a value only."""
+
 _HEADERS = {
     "ID": "IMAGE",
     "CreatedSince": "CREATED",
@@ -45,7 +51,8 @@ def inspect(session: Session, images: Sequence[str], form: str) -> int:
             found.append(session.engine.inspect(image))
         except NotFound as error:
             problems.append(error)
-    click.echo(documents(found, form), nl=False)
+    is_template = form not in ("", "json")
+    click.echo(documents([_whole(document) for document in found] if is_template else found, form), nl=False)
     for problem in problems:
         say(f"Error: {problem.message}", problem.hint)
     return 1 if problems else 0
@@ -68,6 +75,12 @@ def history(session: Session, image: str, form: str, human: bool, no_trunc: bool
     shown = ("ID", "CreatedSince" if human else "CreatedAt", "CreatedBy", "Size", "Comment")
     rows = [_row(step, now, human, no_trunc) for step in steps]
     click.echo(lines(rows, Columns(_HEADERS, shown), form), nl=False)
+
+
+def _whole(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with each field that a template may ask for, as ``{{.Config.Labels}}`` of an image without any."""
+    config = {key: value for key, value in (document["Config"] or {}).items() if value is not None}
+    return {"Variant": "", "OsVersion": "", **document, "Config": {**_CONFIG, **config}}
 
 
 def _row(step: HistoryRow, now: float, human: bool, no_trunc: bool) -> dict[str, Any]:

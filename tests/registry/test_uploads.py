@@ -1,7 +1,9 @@
 """Uploads: from any process, in any pieces, resumed after anything, and never wrong bytes."""
 
 import asyncio
+import gc
 import os
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -88,6 +90,20 @@ async def test_wrong_bytes_leave_nothing(registry, tmp_path):
     with pytest.raises(BlobUnknown):
         await registry.blob(ANONYMOUS, APP, DIGEST)
     assert not files(tmp_path / "hub" / "blobs") + files(tmp_path / "hub" / "uploads")
+
+
+async def test_wrong_bytes_leave_no_work_behind_on_a_slow_disk(registry, monkeypatch):
+    failed, sync = [], os.fdatasync
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
+    monkeypatch.setattr(uploads, "CHECKPOINT", 1)
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: (time.sleep(0.2), sync(descriptor)))
+    before = asyncio.all_tasks()
+    with pytest.raises(DigestInvalid):
+        await finish(registry, await begin(registry), CONTENT + b"more")
+
+    assert asyncio.all_tasks() == before
+    gc.collect()
+    assert not failed
 
 
 async def test_a_chunk_that_starts_elsewhere_changes_nothing(registry):

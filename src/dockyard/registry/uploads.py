@@ -161,7 +161,7 @@ class Uploads:
             await hold.back()
             raise
         finally:
-            hold.close()
+            await hold.close()
 
     async def _drop(self, upload: str, parts: str) -> None:
         await self._database.write(catalog.remove, upload)
@@ -194,8 +194,9 @@ class _Hold:
         self._durable = session.offset
         self._syncing: asyncio.Task[None] | None = None
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let the session go; its bytes stay."""
+        await self._settled()
         self._hashing.shutdown(wait=False)
         self._ingest.close()
 
@@ -267,7 +268,7 @@ class _Hold:
         A chunk that is not what it said has no place, and on a full disk nobody comes back for the rest: kept, it
         would fail every other push until it expires.
         """
-        await asyncio.gather(self._landed(), self._synced(), return_exceptions=True)
+        await self._settled()
         if self._durable > self._session.offset:
             await self._move(self._session.offset, _states_of(self._session), self._session.parts)
         await self._ingest.cut(self._session.offset)
@@ -287,6 +288,10 @@ class _Hold:
     async def _synced(self) -> None:
         if self._syncing:
             await asyncio.shield(self._syncing)
+
+    async def _settled(self) -> None:
+        """Return when nothing is under way any more, however it ended."""
+        await asyncio.gather(self._landed(), self._synced(), return_exceptions=True)
 
     async def _move(self, offset: int, states: dict[str, bytes | None], parts: str) -> None:
         await self._database.write(catalog.move, self._session, offset, states, parts, self._now())

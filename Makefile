@@ -5,6 +5,8 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest
+# Where most tests need no process of their own.
+FAST := tests/oci tests/content tests/engine tests/golden $(wildcard tests/test_*.py)
 # On disk wherever /tmp is in memory: some tests move gigabytes.
 export PYTEST_DEBUG_TEMPROOT ?= /var/tmp
 # Where Debian keeps dockerd and runc; a user's PATH does not have it.
@@ -25,7 +27,7 @@ check: .venv/.installed-for-tests ## lint, types, import rules and the fast test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(PYTEST) -q -n 2 -m "not slow and not alone" --ignore tests/stories
+	$(PYTEST) -q -n 2 -m "not slow and not alone" $(FAST)
 
 soak: .venv/.installed-for-tests ## the long tests at full size (tests/BUDGET.md says which)
 	@tests/install-packages

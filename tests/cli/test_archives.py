@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from images import Layout, busybox, docker_save, multi_platform, tar
-from servers import DOCKYARD, Machine
+from servers import DOCKYARD, Hub, Machine
 
 
 @pytest.fixture
@@ -97,7 +97,11 @@ def test_one_platform_is_saved_and_loaded(dockyard: Machine, tmp_path: Path) -> 
     dockyard.ok("rmi", "many:1")
     dockyard.ok("load", "-i", tmp_path / "arm.tar")
 
+    refused = dockyard("load", "--platform", "linux/amd64", "-i", tmp_path / "arm.tar")
+
     assert dockyard.ok("images", "--format", "{{.Platform}}", "many") == "linux/arm64\n"
+    assert refused.returncode == 1
+    assert "its platform (linux/arm64) does not match linux/amd64" in refused.stderr
 
 
 def test_of_an_archive_of_several_platforms_one_is_loaded(dockyard: Machine, tmp_path: Path) -> None:
@@ -143,7 +147,10 @@ def test_a_copy_takes_one_platform(dockyard: Machine, tmp_path: Path) -> None:
     made = multi_platform(tmp_path / "many")
     dockyard.ok("copy", "--platform", "linux/arm64", f"oci:{made}:latest", "engine:arm")
     refused = dockyard("copy", "--platform", "linux/s390x", f"oci:{made}:latest", f"oci:{tmp_path / 'x'}")
+    single = dockyard("copy", "--platform", "windows/amd64", "engine:arm", f"oci:{tmp_path / 'y'}")
 
+    assert (single.returncode, not (tmp_path / "y").exists()) == (1, True)
+    assert "its platform (linux/arm64) does not match windows/amd64" in single.stderr
     assert dockyard.ok("images", "--format", "{{.Platform}}") == "linux/arm64\n"
     assert "no matching manifest for linux/s390x" in refused.stderr
 
@@ -211,6 +218,19 @@ def test_a_copy_goes_out_to_a_file_and_comes_back_as_it_was(
     assert back.strip() == next(line for line in out.splitlines() if line.startswith("Digest: ")).split()[1]
     assert dockyard.ok("images", "-q", "--no-trunc", "back").strip() == image
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("kind", ["engine:", "docker://"])
+def test_a_copy_calls_nothing_by_a_digest_that_it_does_not_have(
+    kind: str, image: str, dockyard: Machine, hub: Hub
+) -> None:
+    repository = f"{hub.host}/copied/{kind[0]}"
+    digest = dockyard.ok("image", "inspect", "-f", "{{.Descriptor.digest}}", "team/app:1").strip()
+    done = dockyard("copy", "engine:team/app:1", f"{kind}{repository}@sha256:{'1' * 64}")
+
+    assert done.returncode == 1
+    assert done.stderr == f"Error: the image is {digest}, and can't be called {repository}@sha256:{'1' * 64}\n"
+    assert dockyard.ok("copy", "-q", "engine:team/app:1", f"{kind}{repository}@{digest}") == f"{digest}\n"
 
 
 def test_a_copy_takes_an_image_by_its_id_and_says_what_is_not_there(

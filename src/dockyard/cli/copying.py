@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dockyard.cli.arguments import platform_option
+from dockyard.cli.failures import plain
 from dockyard.cli.grammar import Misused, command
 from dockyard.cli.places import Place, opened_sink, opened_source, parse_destination, parse_source
 from dockyard.cli.progress import COPY, progress
@@ -57,9 +58,7 @@ def copy(
     if platform and all_platforms:
         raise Misused("conflicting options: cannot specify both --platform and --all-platforms")
     origin, target = parse_source(session, source), parse_destination(session, destination)
-    if target.kind == "engine" and not all_platforms:
-        platform = platform or session.engine.context.platform
-    done = session.move(_copy(session, origin, target, platform, insecure, quiet))
+    done = session.move(_copy(session, origin, target, platform, all_platforms, insecure, quiet))
     if quiet:
         click.echo(str(done.manifest.digest))
         return
@@ -85,15 +84,22 @@ def tags(session: Session, repository: str, insecure: bool) -> None:
     async def show() -> None:
         async with session.registry(named.registry, insecure=insecure) as client:
             async for tag in client.repository(named.repository).tags():
-                click.echo(tag)
+                click.echo(plain(tag))
 
     asyncio.run(show())
 
 
 async def _copy(
-    session: Session, origin: Place, target: Place, platform: Platform | None, insecure: bool, quiet: bool
+    session: Session,
+    origin: Place,
+    target: Place,
+    asked: Platform | None,
+    all_platforms: bool,
+    insecure: bool,
+    quiet: bool,
 ) -> Copied:
     from dockyard.content import copy as transfer
+    from dockyard.content.fit import refuse_misfit
 
     def neighbours(_: Digest) -> Iterable[RepositoryName]:
         from_, to = origin.reference, target.reference
@@ -102,10 +108,17 @@ async def _copy(
 
     name = origin.name if origin.name is not None else ""
     to = target.name if isinstance(target.name, str) else None
+    platform = asked or (session.engine.context.platform if target.kind == "engine" and not all_platforms else None)
     async with (
         opened_source(session, origin, insecure=insecure) as source,
         opened_sink(session, target, insecure=insecure) as sink,
     ):
+        if asked:
+            await refuse_misfit(source, await source.manifest(name), asked, name or origin.path)
+        if target.reference and target.reference.digest:
+            found = await transfer.load(source, name, platform)
+            if found.target.digest != target.reference.digest:
+                raise Invalid(f"the image is {found.target.digest}, and can't be called {target.reference}")
         if quiet:
             return await transfer.copy(source, sink, name, to=to, platform=platform, origins=neighbours)
         with progress(COPY, sys.stdout) as show:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from dockyard.content import graph
+from dockyard.content import fit, graph
 from dockyard.content.protocols import Event, Mounts, Outcome, Sink, Source, Status
 from dockyard.content.retry import Retry
 from dockyard.content.streams import closing
@@ -106,7 +106,10 @@ async def load(source: Source, name: str | Digest, platform: Platform | None) ->
     async def fetch(children: Iterable[Descriptor]) -> list[Manifest]:
         return await together(one(child) for child in children)
 
-    return await graph.load(await source.manifest(name), platform, fetch)
+    target = root = await source.manifest(name)
+    while platform and target.is_index:  # ends: a digest can't be inside of itself
+        (target,) = await fetch([await fit.choose(source, target, platform)])
+    return await graph.load(root, target, fetch)
 
 
 class _Transfer:

@@ -87,12 +87,9 @@ def stays_away(blob: Descriptor) -> bool:
 
 
 async def load(
-    root: Manifest, wanted: Platform | None, fetch: Callable[[Iterable[Descriptor]], Awaitable[list[Manifest]]]
+    root: Manifest, target: Manifest, fetch: Callable[[Iterable[Descriptor]], Awaitable[list[Manifest]]]
 ) -> Graph:
-    """Load the manifests below ``root``, or below what it has for one platform, with ``fetch``, level by level."""
-    target = root
-    while wanted and target.is_index:  # ends: a digest can't be inside of itself
-        (target,) = await fetch([choose(target, wanted)])
+    """Load the manifests below ``target``, which is ``root`` or was picked from it, with ``fetch``, level by level."""
     manifests: dict[Digest, Manifest] = {}
     level = {child.digest: child for child in manifests_of(target)}
     for _ in range(MAX_DEPTH):

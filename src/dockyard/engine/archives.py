@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dockyard.content import graph
 from dockyard.content.archive import Archive
 from dockyard.content.copy import copy
 from dockyard.content.entries import annotated
+from dockyard.content.fit import choose, refuse_misfit
 from dockyard.content.packing import Form, pack
-from dockyard.engine.facts import facts_of
+from dockyard.engine.facts import facts_of, image_of
 from dockyard.engine.lookup import find
 from dockyard.engine.naming import reference_of
 from dockyard.engine.reach import Reach
@@ -69,8 +69,10 @@ def _meant(
 def _of_platform(images: Images, target: Descriptor, wanted: Platform) -> Descriptor:
     manifest = images.read(target.digest, target.media_type)
     if manifest.is_index:
+        if image := image_of(images, manifest, wanted):
+            return image.descriptor
         here = make_index([child for child in graph.manifests_of(manifest) if images.files.has(child)])
-        return annotated(replace(graph.choose(here, wanted), platform=None))
+        return graph.choose(here, wanted)  # says what there is
     found = facts_of(images, [target])[target.digest].platform
     if found and not runs_on(Platform.parse(found), wanted):
         raise Invalid(f"image with digest {target.digest} was found but its platform ({found}) is not {wanted}")
@@ -102,6 +104,8 @@ async def _load(images: Images, archive: Archive, platform: Platform | None) -> 
 async def _choose(archive: Archive, root: Manifest, wanted: Platform, *, asked: bool) -> Digest:
     """The whole image, or of an index with holes what is there for the platform."""
     if not root.is_index:
+        if asked:
+            await refuse_misfit(archive, root, wanted, root.digest)
         return root.digest
     children = graph.manifests_of(root)
     here = [child for child in children if archive.has(child.digest)]
@@ -109,4 +113,4 @@ async def _choose(archive: Archive, root: Manifest, wanted: Platform, *, asked: 
         return root.digest
     if not here:
         raise ArchiveInvalid(f"the archive has nothing of what the index {root.digest} names")
-    return graph.choose(make_index(here), wanted).digest
+    return (await choose(archive, make_index(here), wanted)).digest

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dockyard.engine.images import Images
     from dockyard.oci.descriptor import Descriptor
     from dockyard.oci.manifest import Manifest
+    from dockyard.oci.platform import Platform
 
 _VERSION = 1
 MAX_CONFIG = 16 * 1024 * 1024
@@ -75,15 +76,25 @@ def read_facts(images: Images, target: Descriptor) -> Facts:
     return Facts(config.digest, moment(config.created), size, str(config.platform), whole)
 
 
-def image_of(images: Images, manifest: Manifest) -> Manifest | None:
-    """The image that a target means in this store: itself, or what an index has here for the store's platform."""
+def image_of(images: Images, manifest: Manifest, platform: Platform | None = None) -> Manifest | None:
+    """The image that a target means in this store: itself, or what an index has here for the platform, the store's."""
     if not manifest.is_index:
         return manifest
     here = [child for child in graph.manifests_of(manifest) if images.files.has(child)]
-    chosen = best_match(images.platform, [child.platform for child in here])
+    wanted = platform or images.platform
+    chosen = best_match(wanted, [child.platform for child in here])
+    if chosen is None:
+        chosen = best_match(wanted, [None if child.platform else _stated(images, child) for child in here])
     if chosen is None:
         return None
-    return image_of(images, images.read(here[chosen].digest, here[chosen].media_type))
+    return image_of(images, images.read(here[chosen].digest, here[chosen].media_type), wanted)
+
+
+def _stated(images: Images, child: Descriptor) -> Platform | None:
+    """What an image says of itself where its index says nothing."""
+    manifest = images.read(child.digest, child.media_type)
+    config = None if manifest.is_index else image_config(images, manifest)
+    return config.platform if config else None
 
 
 def image_config(images: Images, manifest: Manifest | None) -> ImageConfig | None:

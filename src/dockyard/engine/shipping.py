@@ -8,18 +8,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dockyard.content.copy import copy
+from dockyard.content.fit import refuse_misfit
 from dockyard.content.layout import below
 from dockyard.content.plan import plan_copy
-from dockyard.content.streams import read_blob
 from dockyard.engine.facts import facts_of
 from dockyard.engine.naming import full_name, index_of, reference_of
 from dockyard.engine.origins import Origins
 from dockyard.engine.reports import Pulled, PushDone
-from dockyard.errors import ImageUnknown, Invalid, Unsupported
+from dockyard.errors import ImageUnknown, Unsupported
 from dockyard.oci.digest import Digest
-from dockyard.oci.image import ImageConfig
-from dockyard.oci.media_types import CONFIGS, MANIFESTS
-from dockyard.oci.platform import runs_on
+from dockyard.oci.media_types import MANIFESTS
 from dockyard.oci.reference import Reference
 
 if TYPE_CHECKING:
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from dockyard.content.http import RegistryClient
     from dockyard.content.plan import Plan
     from dockyard.content.protocols import Event
-    from dockyard.content.remote import Remote
     from dockyard.engine.images import Images
     from dockyard.engine.lookup import Names
     from dockyard.oci.descriptor import Descriptor
@@ -56,8 +53,8 @@ async def pull(
         remote = client.repository(reference.repository)
         with images.session() as sink:
             root = await remote.manifest(reference.target)
-            if not root.is_index and wanted:
-                await _refuse_misfit(remote, reference, root, wanted, asked=platform is not None)
+            if wanted:
+                await refuse_misfit(remote, root, wanted, reference, asked=platform is not None)
             # By digest: the tag may move meanwhile, and the check above was about this manifest.
             name = reference.digest or root.digest
             copied = await copy(
@@ -81,21 +78,6 @@ def _name(images: Images, reference: Reference, root: Manifest, manifest: Manife
     return Pulled(reference, digest, facts_of(images, [target])[target.digest].id, updated)
 
 
-async def _refuse_misfit(
-    remote: Remote, reference: Reference, manifest: Manifest, wanted: Platform, *, asked: bool
-) -> None:
-    """Refuse an image of one platform for another: one asked for, or one whose system this context can't run."""
-    if manifest.config is None or manifest.config.media_type not in CONFIGS:
-        return
-    found = ImageConfig(await read_blob(remote, manifest.config)).platform
-    if runs_on(found, wanted) or not found.os or not (asked or found.os != wanted.os):
-        return
-    hint = None if asked else f"Pull it with --platform {found}, or use a context made for {found.os}."
-    raise Invalid(
-        f"image with reference {reference} was found but its platform ({found}) does not match {wanted}", hint=hint
-    )
-
-
 async def push(
     images: Images,
     names: Names,
@@ -112,6 +94,8 @@ async def push(
     async with connect(reference.registry) as client:
         with images.session() as source:
             await asyncio.to_thread(_hold, source, entry)
+            if platform:
+                await refuse_misfit(source, await source.manifest(entry.digest), platform, reference)
             copied = await copy(
                 source,
                 client.repository(reference.repository),

@@ -64,6 +64,20 @@ def test_ctrl_c_reaches_every_process_even_while_workers_start_and_ends_with_0(s
     assert hub.process.wait(30) == 0
 
 
+def test_a_signal_to_all_processes_ends_it_with_0_whichever_hears_it_first(start_hub: StartHub) -> None:
+    hub = start_hub(workers=2)
+    first, *_ = workers = hub.workers()
+    hub.process.send_signal(signal.SIGSTOP)
+    first.terminate()
+    while first.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    hub.process.send_signal(signal.SIGTERM)
+    hub.process.send_signal(signal.SIGCONT)
+
+    assert hub.process.wait(30) == 0
+    assert gone(workers)
+
+
 def test_a_hub_that_is_started_again_has_what_it_had(start_hub: StartHub, tmp_path: Path) -> None:
     hub = start_hub(data=tmp_path / "data")
     with Wire(hub) as wire:

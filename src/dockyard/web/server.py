@@ -92,6 +92,10 @@ def serve(settings: ServeSettings) -> None:
             _hold_signals_over_forks()
             server.on_startup(partial(_announce, host, port))
             server.serve(target_loader=partial(_load, settings, counts, os.getpid()), wrap_loader=False)
+        except SystemExit:
+            # Ctrl-C and systemd signal every process: a worker that ends before the first one stops it did not fail.
+            if not server.interrupt_signal:
+                raise
         finally:
             shutil.rmtree(counts, ignore_errors=True)
 

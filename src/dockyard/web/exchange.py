@@ -69,6 +69,8 @@ class Exchange:
         except DockyardError as error:
             # The headers are gone: all that can still be said is that the body ends too early.
             self._log.error("answer broken off", id=name, error=error.message)
+        finally:
+            request.release()
         self._metrics.moved(request.received, sent)
         self._note(scope, request, name, response.status, time.perf_counter() - began, sent)
 
@@ -123,8 +125,6 @@ async def _settled(request: Request) -> bool:
         return await request.drain()
     except ClientGone:
         return False
-    finally:
-        request.release()
 
 
 async def _send(request: Request, response: Response, headers: list[tuple[bytes, bytes]], send: Send) -> int:

@@ -157,9 +157,13 @@ class Request:
             pass
 
     def release(self) -> None:
-        """Take back what was asked for ahead. Once the request is over."""
+        """Let go of the connection, once the request is over.
+
+        The server closes it only when nothing here refers to it, and the traceback of an error may refer to this.
+        """
         while self._asked:
             self._asked.pop().cancel()  # type: ignore[attr-defined]
+        self._receive = _hung_up
 
     async def _piece(self, due: float) -> bytes:
         message = await self._next(due)
@@ -187,3 +191,7 @@ class Request:
         except TimeoutError:
             self._broken = True
             raise ClientSlow from None
+
+
+async def _hung_up() -> MutableMapping[str, Any]:
+    return {"type": "http.disconnect"}

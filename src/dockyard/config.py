@@ -159,7 +159,7 @@ def parse_value(key: str, value: Any, *, source: str = "") -> Any:
     section, name = setting(key)
     default = next(entry.default for entry in fields(SECTIONS[section]) if entry.name == name)
     try:
-        parsed = _PARSERS[type(default)](value)
+        parsed = (_parse_duration if key in _DURATIONS else _PARSERS[type(default)])(value)
         if check := _CHECKS.get(key):
             check(parsed)
     except (ValueError, DockyardError) as error:
@@ -178,9 +178,15 @@ def _parse_bool(value: Any) -> bool:
 
 
 def _parse_number(value: Any) -> int:
+    if isinstance(value, bool) or not (str(value).isascii() and str(value).isdecimal()):
+        raise ValueError(f"{value!r} is not a whole number")
+    return int(value)
+
+
+def _parse_duration(value: Any) -> int:
     match = _DURATION.fullmatch(str(value))
     if isinstance(value, bool) or not match:
-        raise ValueError(f"{value!r} is not a whole number (durations may end in s, m, h or d)")
+        raise ValueError(f"{value!r} is not a number of seconds, or of s, m, h or d such as 12h")
     return int(match[1]) * _SECONDS[match[2]]
 
 
@@ -197,6 +203,7 @@ def _parse_list(value: Any) -> tuple[str, ...]:
     return tuple(item.strip() for item in items if item.strip())
 
 
+_DURATIONS = {"serve.upload-expiry"}
 _PARSERS: dict[type, Any] = {bool: _parse_bool, int: _parse_number, str: _parse_text, tuple: _parse_list}
 
 

@@ -13,7 +13,7 @@ from dockyard.web.refusals import STATUS, refuse, status_of
 
 
 def leaves(kind: type[DockyardError]) -> list[type[DockyardError]]:
-    found = kind.__subclasses__()
+    found = [child for child in kind.__subclasses__() if child.__module__ == errors.__name__]
     return [kind] if not found else [leaf for child in found for leaf in leaves(child)]
 
 

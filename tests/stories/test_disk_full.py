@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -99,3 +100,23 @@ def test_an_image_in_the_store_survives_a_pull_without_room(
 
     assert dockyard("pull", f"{hub.host}/full/both:big", env=env).returncode == 1
     dockyard.ok("save", "-o", tmp_path / "saved.tar", f"{hub.host}/full/both:small", env=env)
+
+
+@pytest.mark.slow
+def test_an_image_can_be_removed_though_nothing_fits_on_the_disk_any_more(
+    dockyard: Machine, small_disk: Callable[[int], Disk], tmp_path: Path
+) -> None:
+    disk = small_disk(4)
+    env = {"DOCKYARD_ROOT": str(disk.path / "root")}
+    dockyard.ok("copy", f"oci:{small(tmp_path / 'one')}:latest", "engine:one", env=env)
+    dockyard.ok("tag", "one", "two", env=env)
+    dockyard.ok("images", env=env)
+    with (disk.path / "filling").open("wb", buffering=0) as filling, contextlib.suppress(OSError):
+        while True:
+            filling.write(bytes(4096))
+    full = dockyard("tag", "one", "three", env=env)
+    dockyard.ok("rmi", "two", env=env)
+    dockyard.ok("rmi", "one", env=env)
+
+    assert (full.returncode, "no space left" in full.stderr) == (1, True)
+    assert dockyard.ok("images", "-q", env=env) == ""

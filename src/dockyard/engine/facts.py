@@ -61,6 +61,12 @@ def facts_of(images: Images, entries: Iterable[Descriptor]) -> dict[Digest, Fact
     return found
 
 
+def forget_facts(images: Images) -> None:
+    """Remove the cache: the next listing reads the content, and makes it anew."""
+    with suppress(FileNotFoundError):
+        os.unlink(images.root / "facts.json")
+
+
 def read_facts(images: Images, target: Descriptor) -> Facts:
     """Read the facts from the content; of what can't be read, only the digest is known."""
     try:

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dockyard.engine.facts import facts_of, image_config, image_of
+from dockyard.content.folders import storage_errors
+from dockyard.engine.facts import facts_of, forget_facts, image_config, image_of
 from dockyard.engine.listing import boolean, group, has_label, labels_of
 from dockyard.engine.lookup import find
 from dockyard.engine.naming import full_name, reference_of, without
 from dockyard.engine.reach import Reach, delete, delete_partial, partials, set_aside, stored
 from dockyard.engine.reports import Pruned, Removed
 from dockyard.engine.times import until
-from dockyard.errors import Conflict, DockyardError
+from dockyard.errors import Conflict, DockyardError, Full
 from dockyard.oci.image import chain_id
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def remove(images: Images, names: Names, text: str, *, force: bool) -> list[Remo
         if not any(full_name(entry) for entry in left if entry in same):
             left = [entry for entry in left if entry not in same]
         layers = _layers(images, found.newest)
-        images.entries.write(left)
+        _write(images, left)
         deleted = set_aside(images, reach.of(same), reach.of(left))
     delete(images, deleted)
     records = [Removed(untagged=_shown(names, entry)) for entry in same if full_name(entry) in gone]
@@ -78,7 +79,7 @@ def prune(images: Images, names: Names, filters: Iterable[tuple[str, str]], *, a
         }
         left = [entry for entry in entries if entry.digest not in gone]
         if gone:
-            images.entries.write(left)
+            _write(images, left)
         latest = now if all_unused else now - LEFT_OVER
         candidates = reach.of(entry for entry in entries if entry.digest in gone)
         candidates |= {digest for digest, state in stored(images) if state.st_mtime <= latest}
@@ -92,6 +93,18 @@ def prune(images: Images, names: Names, filters: Iterable[tuple[str, str]], *, a
     remaining = {facts[entry.digest].id for entry in left}
     ids = dict.fromkeys(facts[entry.digest].id for entry in entries if entry.digest in gone)
     return Pruned((*records, *(Removed(deleted=str(image)) for image in ids if image not in remaining)), reclaimed)
+
+
+def _write(images: Images, left: list[Descriptor]) -> None:
+    """Write the names that are left; on a full disk, what can be had again makes room for them."""
+    try:
+        with storage_errors(images.root):
+            images.entries.write(left)
+    except Full:
+        forget_facts(images)
+        for path, _ in partials(images):
+            delete_partial(path)
+        images.entries.write(left)
 
 
 def _with_its_digests(name: str, same: Sequence[Descriptor]) -> set[str]:

@@ -24,7 +24,7 @@ from servers import must
 from dockyard.content.copy import copy
 from dockyard.content.layout import Layout
 from dockyard.engine.engine import Engine
-from dockyard.errors import ArchiveInvalid, ImageUnknown, Invalid, ManifestUnknown
+from dockyard.errors import ArchiveInvalid, DigestInvalid, ImageUnknown, Invalid, ManifestBlobUnknown, ManifestUnknown
 from dockyard.oci.platform import Platform
 
 if TYPE_CHECKING:
@@ -174,6 +174,18 @@ def test_an_image_saved_by_its_id_has_no_name(
 
     assert loaded(there, saved(engine, tmp_path / "a.tar", image[:19])) == [image]
     assert [row.tag for row in there.rows()] == ["<none>"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"x" * 1_000_000])
+def test_a_damaged_layer_is_not_saved_as_if_it_were_whole(
+    damage: bytes, engine: Engine, add: Add, tmp_path: Path
+) -> None:
+    add("app")
+    (layer,) = engine.images.read(engine.images.entries.read()[0].digest).layers
+    engine.images.files.path(layer.digest).write_bytes(damage[: layer.size])
+
+    with pytest.raises((ManifestBlobUnknown, DigestInvalid), match=str(layer.digest)):
+        saved(engine, tmp_path / "a.tar", "app")
 
 
 def test_what_is_not_there_is_not_saved(engine: Engine, tmp_path: Path) -> None:

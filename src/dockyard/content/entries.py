@@ -70,7 +70,11 @@ class Entries:
                 raw = file.read()
         except (FileNotFoundError, NotADirectoryError):
             return {"manifests": []}
-        return strict_json.parse_object(raw, f"{self.root}/index.json", ArchiveInvalid)
+        try:
+            return strict_json.parse_object(raw, f"{self.root}/index.json", ArchiveInvalid)
+        except ArchiveInvalid as error:
+            hint = "The names of the images here are in it. Restore it; or move it away, and pull or load them again."
+            raise ArchiveInvalid(error.message, hint=hint) from None
 
     def _replace(self, name: str, raw: bytes) -> None:
         # One name is enough: the lock lets one writer in, and what a killed one left is written over.

@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 _TURN = 0.05  # seconds between two looks at a blob that somebody else is writing
 
 
+def damaged(path: Path, digest: Digest) -> DigestInvalid:
+    """The error for a file whose bytes changed after it was checked, with the way out."""
+    return DigestInvalid(
+        f"{path} is damaged: its content is not {digest}",
+        hint="Remove the images that need it, and pull or load them again. The disk may be failing.",
+    )
+
+
 class BlobFiles:
     """The ``blobs`` folder of one layout, which several processes may read and write at once."""
 
@@ -66,7 +74,7 @@ class BlobFiles:
             while piece := os.read(descriptor, size + 1 - len(raw)):
                 raw += piece
         if Digest.of(raw, digest.algorithm) != digest:
-            raise DigestInvalid(f"{self.path(digest)} is damaged: its content is not {digest}")
+            raise damaged(self.path(digest), digest)
         return raw
 
     async def open(self, blob: Descriptor, start: int = 0) -> AsyncIterator[bytes]:

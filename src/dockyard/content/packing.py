@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dockyard.content.entries import IMAGE_NAME, REF_NAME, annotated
+from dockyard.content.files import damaged
 from dockyard.content.folders import storage_errors, sync_folder
-from dockyard.content.layout import Layout, below, read_manifest
+from dockyard.content.layout import Layout, below, read_manifest, refuse_incomplete
 from dockyard.content.protocols import CHUNK
 from dockyard.errors import ManifestUnknown
 from dockyard.oci import media_types, strict_json
+from dockyard.oci.digest import Hasher
 from dockyard.oci.platform import best_match, host_platform
 from dockyard.oci.reference import familiar, parse_reference
 
@@ -57,6 +59,8 @@ def _pack(
 ) -> None:
     """Write what ``entries`` of ``index.json`` name, and the files that say it in docker's way."""
     manifests = [read_manifest(files, entry.digest, entry.media_type) for entry in entries]
+    for manifest in manifests:
+        refuse_incomplete(files, manifest)
     blobs = {manifest.digest for manifest in manifests}
     for manifest in manifests:
         blobs |= {content.digest for content in below(files, manifest) if files.has(content)}
@@ -64,7 +68,7 @@ def _pack(
     for folder in ("blobs", *(f"blobs/{algorithm}" for algorithm in sorted({digest.algorithm for digest in blobs}))):
         archive.folder(folder)
     for digest in sorted(blobs):
-        archive.file_at(f"blobs/{digest.algorithm}/{digest.hex}", files.path(digest))
+        archive.blob(_path(digest), digest, files.path(digest))
     index = {
         "schemaVersion": 2,
         "mediaType": media_types.OCI_INDEX,
@@ -202,15 +206,18 @@ class _Tar:
         self._put(content)
         self._fill(512)
 
-    def file_at(self, name: str, path: Path) -> None:
+    def blob(self, name: str, digest: Digest, path: Path) -> None:
+        """Add a blob, and refuse one whose bytes are no longer what its digest says. DigestInvalid."""
+        hasher = Hasher(digest.algorithm)
         with path.open("rb") as file:
             left = os.fstat(file.fileno()).st_size
             self._header(name, left, tarfile.REGTYPE, 0o644)
             while left and (piece := file.read(min(CHUNK, left))):
                 self._put(piece)
+                hasher.update(piece)
                 left -= len(piece)
-        if left:
-            raise ManifestUnknown(f"{path} became shorter while it was read")
+        if left or hasher.digest() != digest:
+            raise damaged(path, digest)
         self._fill(512)
 
     def finish(self) -> None:

@@ -73,6 +73,17 @@ def test_a_missing_right_has_dockers_words(
     assert "Log in first: dockyard login" in done.stderr
 
 
+def test_streams_that_are_closed_are_no_reason_to_break(dockyard: Machine) -> None:
+    def shell(script: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["sh", "-c", script], env=dockyard.env, capture_output=True, text=True, check=False)
+
+    unseen, deaf, mute = (shell(f"{DOCKYARD} {rest}") for rest in ("images >&-", "load <&-", "load <&- >&- 2>&-"))
+
+    assert (unseen.returncode, unseen.stderr) == (1, "Error: bad file descriptor\n")
+    assert (deaf.returncode, deaf.stderr) == (1, "Error: the archive is not a tar archive\n")
+    assert (mute.returncode, mute.stdout, mute.stderr) == (1, "", "")
+
+
 def test_a_reader_that_goes_away_is_no_error(dockyard: Machine) -> None:
     script = f"{DOCKYARD} config ls --format '{{{{json .}}}}' | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", script], env=dockyard.env, capture_output=True, text=True, check=False)

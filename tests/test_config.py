@@ -56,7 +56,9 @@ def test_a_misspelt_key_comes_with_a_suggestion() -> None:
     [
         ("serve.listen", "5000"), ("serve.listen", "127.0.0.1:x"), ("serve.listen", "127.0.0.1:70000"),
         ("serve.listen", "::1:5000"), ("serve.listen", 5000), ("serve.workers", "-1"), ("serve.workers", True),
-        ("serve.workers", "many"), ("serve.workers", "1d"), ("serve.upload-expiry", "12x"), ("serve.upload-expiry", True), ("serve.insecure-open", "perhaps"), ("serve.auth", "magic"),
+        ("serve.workers", "many"), ("serve.workers", "1d"),
+        ("serve.upload-expiry", "12x"), ("serve.upload-expiry", True), ("serve.insecure-open", "perhaps"),
+        ("serve.auth", "magic"),
         ("serve.log-level", "loud"), ("default-registry", "a/b"), ("default-registry", "plain"),
         ("insecure-registries", 3), ("insecure-registries", [1]),
     ],

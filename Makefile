@@ -1,6 +1,6 @@
 # Everything a person or a machine does here is a target; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check soak bench docs clean
+.PHONY: help demo test check coverage soak bench docs clean
 
 SHELL := /bin/bash
 BIN := .venv/bin
@@ -13,7 +13,7 @@ export PYTEST_DEBUG_TEMPROOT ?= /var/tmp
 export PATH := $(PATH):/usr/sbin:/sbin
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.installed ## start a hub and send a real image through it; ONCE=1 ends by itself
 	@docs/tutorial/demo
@@ -28,6 +28,9 @@ check: .venv/.installed-for-tests ## lint, types, import rules and the fast test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(PYTEST) -q -n 2 -m "not slow and not alone" $(FAST)
+
+coverage: .venv/.installed-for-tests ## which lines and branches the fast tests reach
+	$(PYTEST) -q -n 2 -m "not slow and not alone" $(FAST) --cov --cov-report=term:skip-covered
 
 soak: .venv/.installed-for-tests ## the long tests at full size (tests/BUDGET.md says which)
 	@tests/install-packages

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from images import busybox
+from servers import DOCKYARD
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +36,29 @@ def test_the_script_is_one_that_bash_reads(dockyard: Machine) -> None:
     check = subprocess.run(["bash", "-n"], input=dockyard.ok("completion", "bash"), text=True, capture_output=True)
 
     assert (check.returncode, check.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("dockyard image pu", ["pull", "push"]),
+        ("dockyard rmi ", ["localhost:5000/team/app:1", "localhost:5000/team/app:2", "other:1"]),
+        ("dockyard push loc", ["localhost:5000/team/app:1", "localhost:5000/team/app:2"]),
+        ("dockyard push localhost:50", ["5000/team/app:1", "5000/team/app:2"]),
+        ("dockyard push localhost:5000/team/app:", ["1", "2"]),
+    ],
+)
+def test_bash_is_offered_names_with_colons(line: str, offered: list[str], dockyard: Machine, tmp_path: Path) -> None:
+    dockyard.ok("copy", f"oci:{busybox(tmp_path / 'made')}:latest", "engine:other:1")
+    for tag in "12":
+        dockyard.ok("tag", "other:1", f"localhost:5000/team/app:{tag}")
+    script = f'''{dockyard.ok("completion", "bash")}
+        COMP_LINE={line!r} COMP_POINT={len(line)}
+        _dockyard_completion {DOCKYARD}
+        printf '%s\\n' "${{COMPREPLY[@]}}"'''
+    done = subprocess.run(["bash", "-c", script], env=dockyard.env, capture_output=True, text=True)
+
+    assert (done.stdout.split(), done.stderr) == (offered, "")
 
 
 def test_commands_and_flags_are_completed(dockyard: Machine) -> None:

@@ -6,6 +6,31 @@ import click
 
 from dockyard.cli.grammar import command
 
+_BASH = r"""_dockyard_completion() {
+    local line="${COMP_LINE:0:COMP_POINT}" row value prefix=""
+    local -a words
+    read -ra words <<< "$line"
+    [[ $line == *[[:space:]] ]] && words+=("")
+    local current="${words[${#words[@]} - 1]}"
+    # Bash cuts words at colons, which names of images have, and puts back what is before the last one.
+    [[ $COMP_WORDBREAKS == *:* && $current == *:* ]] && prefix="${current%"${current##*:}"}"
+    COMPREPLY=()
+    while IFS= read -r row; do
+        value="${row#*,}"
+        case "${row%%,*}" in
+            dir) compopt -o dirnames ;;
+            file) compopt -o default ;;
+            plain) COMPREPLY+=("${value#"$prefix"}") ;;
+        esac
+    done < <(
+        IFS=$'\n'
+        COMP_WORDS="${words[*]}" COMP_CWORD=$((${#words[@]} - 1)) _DOCKYARD_COMPLETE=bash_complete "$1"
+    )
+}
+
+complete -o nosort -F _dockyard_completion dockyard
+"""
+
 
 def _script(shell: str) -> str:
     from click.shell_completion import get_completion_class
@@ -26,7 +51,7 @@ def bash() -> None:
 
       source <(dockyard completion bash)
     """
-    click.echo(_script("bash"))
+    click.echo(_BASH, nl=False)
 
 
 @command("")

@@ -185,6 +185,17 @@ def test_inspect_shows_what_it_finds_and_fails_for_the_rest(ids: dict[str, str],
     assert json.loads(dockyard.ok("inspect", "--format", "json", "other"))[0]["Id"] == ids["two"]
 
 
+def test_a_label_can_not_drive_the_terminal(dockyard: Machine, tmp_path: Path) -> None:
+    (tmp_path / "fs.tar").write_bytes(tar([("x", b"x")]))
+    label = "caf\u00e9 \u009b31m \u202e txt \x7f"
+    dockyard.ok("import", "--change", f"LABEL note='{label}'", tmp_path / "fs.tar", "labelled")
+    shown = [dockyard.ok("inspect", *form, "labelled") for form in ([], ["-f", "json"], ["-f", "[{{json .}}]"])]
+
+    for text in shown:
+        assert not set("\u009b\u202e\x7f") & set(text)
+        assert json.loads(text)[0]["Config"]["Labels"]["note"] == label
+
+
 def test_a_broken_format_is_refused(ids: dict[str, str], dockyard: Machine) -> None:
     for words in (["images", "--format", "{{.Nope}}"], ["inspect", "-f", "{{.Nope}}", "other"]):
         done = dockyard(*words)

@@ -18,10 +18,17 @@ INTERRUPTED, BROKEN_PIPE = 130, 141
 _UNSEEN = (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))
 _CONTROL = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _UNSEEN}
 
+_ESCAPES = {code: f"\\u{code:04x}" for code in _UNSEEN if code >= 0x7F}
+
 
 def plain(text: str) -> str:
     """Text of others made safe for a terminal: characters that move, colour or turn text are shown, not obeyed."""
     return text.translate(_CONTROL)
+
+
+def plain_json(text: str) -> str:
+    """JSON made safe for a terminal and still the same JSON; it has no raw control characters below 0x20 in texts."""
+    return text.translate(_ESCAPES)
 
 
 def report(error: BaseException) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dockyard.cli.drafts import Draft, Drafts
+from dockyard.cli.failures import plain_json
 from dockyard.cli.grammar import command
 from dockyard.cli.session import Session
 from dockyard.errors import Conflict, Invalid, ManifestInvalid, NotFound
@@ -264,8 +265,8 @@ async def _push(session: Session, draft: Draft, insecure: bool) -> None:
 
 def _text(manifest: Manifest) -> str:
     """A manifest as docker indents it: lists by three spaces, images by tabs."""
-    return json.dumps(manifest.fields, indent=3 if manifest.is_index else "\t", ensure_ascii=False)
+    return plain_json(json.dumps(manifest.fields, indent=3 if manifest.is_index else "\t", ensure_ascii=False))
 
 
 def _dump(value: Any) -> str:
-    return json.dumps(value, indent="\t", ensure_ascii=False)
+    return plain_json(json.dumps(value, indent="\t", ensure_ascii=False))

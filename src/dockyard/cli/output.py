@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dockyard.cli.failures import plain
+from dockyard.cli.failures import plain, plain_json
 from dockyard.cli.tables import align
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def lines(rows: Iterable[Mapping[str, Any]], columns: Columns, form: str = "") -
 def documents(found: Sequence[Any], form: str = "", *, escape: bool = False) -> str:
     """Return ``inspect``'s output: an indented JSON list, or one line for each document by ``form``."""
     if not form:
-        text = json.dumps(found, indent=4, ensure_ascii=False)
+        text = plain_json(json.dumps(found, indent=4, ensure_ascii=False))
         return (text.replace("<", "\\u003c").replace(">", "\\u003e") if escape else text) + "\n"
     from dockyard.cli.template_functions import dump
 

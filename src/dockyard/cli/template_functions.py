@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from dockyard.cli.failures import plain_json
 from dockyard.errors import Invalid
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def dump(value: Any) -> str:
     if isinstance(value, Missing):
         value = None
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=isinstance(value, Row))
-    return text.translate(_HTML) if isinstance(value, Row) else text
+    return plain_json(text.translate(_HTML) if isinstance(value, Row) else text)
 
 
 def show(value: Any) -> str:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from servers import Machine
 
-# docker's commands that ours has, and docker's flags that make no sense without its daemon, Notary or containers.
+# docker's commands that ours has, and docker's flags that make no sense without its daemon, Notary, containers, or the
+# Kubernetes that version 20.10 knew: which of them are there depends on docker's version.
 DOCKERS = [words for words in COMMANDS if words[0] not in {"config", "copy", "tags", "serve", "help"}]
 WITHOUT = {
     ("image", "ls"): {"--tree"},
@@ -31,7 +32,8 @@ WITHOUT = {
     ("image", "inspect"): {"--platform"},
     ("inspect",): {"--platform", "--size", "--type"},
     ("history",): {"--platform"},
-    ("context", "create"): {"--docker", "--from"},
+    ("context", "create"): {"--docker", "--from", "--default-stack-orchestrator", "--kubernetes"},
+    ("version",): {"--kubeconfig"},
     ("completion", "bash"): {"--no-descriptions"},
     ("completion", "fish"): {"--no-descriptions"},
     ("completion", "zsh"): {"--no-descriptions"},

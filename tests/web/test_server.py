@@ -177,8 +177,11 @@ def test_flag_wins_over_environment_and_that_over_file(start_hub: StartHub, tmp_
     assert '"event":"request"' in hub.log.read_text()
 
 
+@pytest.mark.parametrize("told", [os.kill, os.killpg], ids=["first process", "all processes"])
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_transfers_that_run_when_it_is_told_to_end_are_ended(start_hub: StartHub, ending: signal.Signals) -> None:
+def test_transfers_that_run_when_it_is_told_to_end_are_ended(
+    start_hub: StartHub, ending: signal.Signals, told: Callable[[int, int], None]
+) -> None:
     hub = start_hub()
     content, large = stamped(), os.urandom(32 * 1024 * 1024)
     with Wire(hub) as wire:
@@ -192,7 +195,7 @@ def test_transfers_that_run_when_it_is_told_to_end_are_ended(start_hub: StartHub
         idle.sendall(b"GET /v2/ HTTP/1.1\r\nHost: hub\r\n\r\n")
         head_of(down), head_of(part), head_of(idle)
 
-        hub.process.send_signal(ending)
+        told(hub.pid, ending)
         deadline = time.monotonic() + 20
         while hub_takes_connections(hub):
             assert time.monotonic() < deadline

@@ -35,7 +35,7 @@ from dockyard.web import logs
 from dockyard.web.app import App, create_app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from dockyard.config import ServeSettings
 
@@ -50,6 +50,10 @@ CONNECTIONS = 4096
 _IDLE_MILLISECONDS = 120_000
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
+
+# When a worker is ready, granian stops its loop within a few turns, and runs it again once it serves. Turns tell that
+# this has happened; time does not, as it passes also where a busy machine lets nothing get done.
+_TURNS = 100
 
 _GRANIAN_LOG: dict[str, Any] = {
     "formatters": {"plain": {"format": "%(message)s"}},
@@ -129,12 +133,35 @@ def _hold_signals_over_forks() -> None:
 
 @contextlib.contextmanager
 def _working(writer: logs.BatchedWriter) -> Iterator[None]:
-    # The loop stops once more before granian serves, so a timer set now rings after that.
-    asyncio.get_running_loop().call_later(0.05, signal.pthread_sigmask, signal.SIG_UNBLOCK, _ENDING)
+    _after(_TURNS, _let_it_end)
     try:
         yield
     finally:
         writer.close()
+
+
+def _after(turns: int, action: Callable[[], object]) -> None:
+    """Run ``action`` after so many turns of the loop."""
+    asyncio.get_running_loop().call_soon(partial(_after, turns - 1, action) if turns else action)
+
+
+def _let_it_end() -> None:
+    """Let SIGTERM end this worker. SIGINT is left to the first process, which sends SIGTERM then.
+
+    granian hangs when it is told twice, as when a signal goes to every process and the first one passes it on. So it
+    hears one SIGINT, sent here for the first SIGTERM, and is deaf to all others.
+    """
+    told: list[int] = []
+
+    def tell() -> None:
+        if not told:
+            told.append(signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, told)
+            signal.pthread_sigmask(signal.SIG_BLOCK, told)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, tell)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _is_loopback(host: str) -> bool:

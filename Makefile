@@ -6,7 +6,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest
 # Where most tests need no process of their own.
-FAST := tests/oci tests/content tests/engine tests/golden $(wildcard tests/test_*.py)
+FAST := tests/oci tests/dockerfile tests/content tests/engine tests/golden $(wildcard tests/test_*.py)
 # On disk wherever /tmp is in memory: some tests move gigabytes.
 export PYTEST_DEBUG_TEMPROOT ?= /var/tmp
 # Where Debian keeps dockerd and runc; a user's PATH does not have it.

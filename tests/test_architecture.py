@@ -12,11 +12,12 @@ MAY_IMPORT = {
     "errors": set(),
     "config": {"oci"},
     "oci": set(),
+    "dockerfile": {"oci"},
     "content": {"oci"},
     "registry": {"oci", "content"},
-    "engine": {"oci", "content"},
+    "engine": {"oci", "dockerfile", "content"},
     "web": {"oci", "registry"},
-    "cli": {"oci", "content", "registry", "engine", "web"},
+    "cli": {"oci", "dockerfile", "content", "registry", "engine", "web"},
 }
 COMPOSITION_ROOTS = {"web/app.py": {"content"}}
 FENCED = {

@@ -7,7 +7,7 @@
     │                          ImageUnknown, ContextUnknown
     ├── Invalid           400  DigestInvalid, ManifestInvalid, ManifestBlobUnknown, NameInvalid, TagInvalid,
     │                          BlobUploadInvalid, SizeInvalid, PageInvalid, ArchiveInvalid,
-    │                          SettingInvalid
+    │                          SettingInvalid, DockerfileInvalid
     ├── Unauthenticated   401
     ├── Denied            403
     ├── Unsupported       405
@@ -16,7 +16,8 @@
     ├── OutOfRange        416  RangeInvalid
     ├── TooMany           429
     ├── Unavailable       503
-    └── Full              507
+    ├── Full              507
+    └── BuildFailed            a build's command failed
 
 The domain raises by kind; each front door translates kinds once: ``web`` into a status and an OCI error body,
 ``cli`` into a message on stderr and an exit code. ``code`` is the identifier of the OCI distribution
@@ -102,6 +103,14 @@ class Full(DockyardError):
     """No space left where the bytes should go."""
 
     code = "NO_SPACE"
+
+
+class BuildFailed(DockyardError):
+    """A step of a build failed: ``exit_code`` is its command's, 0 where it was no command."""
+
+    def __init__(self, message: str, *, exit_code: int = 0, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
 
 
 class BlobUnknown(NotFound):
@@ -196,6 +205,18 @@ class ArchiveInvalid(Invalid):
 
 class SettingInvalid(Invalid):
     """A setting with a value it can't have."""
+
+
+class DockerfileInvalid(Invalid):
+    """A Dockerfile that can't be read or planned. ``line`` and ``column`` count from 1; ``source`` is that line."""
+
+    def __init__(
+        self, message: str, *, file: str = "Dockerfile", line: int = 0, column: int = 1, source: str = "",
+        hint: str | None = None,
+    ) -> None:  # fmt: skip
+        where = f"{file}:{line}:{column}: " if line else f"{file}: "
+        super().__init__(where + message, hint=hint)
+        self.file, self.line, self.column, self.source, self.problem = file, line, column, source, message
 
 
 class RangeInvalid(OutOfRange):

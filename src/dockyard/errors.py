@@ -106,11 +106,16 @@ class Full(DockyardError):
 
 
 class BuildFailed(DockyardError):
-    """A step of a build failed: ``exit_code`` is its command's, 0 where it was no command."""
+    """A step of a build failed: ``exit_code`` is its command's, 0 where it was no command.
+
+    ``file``, ``line``, ``end_line`` and ``lines``, its whole text, say which instruction, once the builder set them.
+    """
 
     def __init__(self, message: str, *, exit_code: int = 0, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.exit_code = exit_code
+        self.file, self.line, self.end_line = "Dockerfile", 0, 0
+        self.lines: tuple[str, ...] = ()
 
 
 class BlobUnknown(NotFound):
@@ -208,7 +213,10 @@ class SettingInvalid(Invalid):
 
 
 class DockerfileInvalid(Invalid):
-    """A Dockerfile that can't be read or planned. ``line`` and ``column`` count from 1; ``source`` is that line."""
+    """A Dockerfile that can't be read or planned. ``line`` and ``column`` count from 1; ``source`` is that line.
+
+    ``lines`` is the whole file, once who has it set it, for a message that shows what stands around.
+    """
 
     def __init__(
         self, message: str, *, file: str = "Dockerfile", line: int = 0, column: int = 1, source: str = "",
@@ -217,6 +225,7 @@ class DockerfileInvalid(Invalid):
         where = f"{file}:{line}:{column}: " if line else f"{file}: "
         super().__init__(where + message, hint=hint)
         self.file, self.line, self.column, self.source, self.problem = file, line, column, source, message
+        self.lines: tuple[str, ...] = ()
 
 
 class RangeInvalid(OutOfRange):

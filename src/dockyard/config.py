@@ -18,10 +18,12 @@ from dockyard.oci.reference import DOCKER_HUB, parse_reference
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-T = TypeVar("T", "ClientSettings", "ServeSettings")
+T = TypeVar("T", "ClientSettings", "ServeSettings", "BuildSettings")
 
 _DURATION = re.compile(r"(\d+)([smhd]?)", re.ASCII)
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZE = re.compile(r"(\d+)([kmgt]?)b?", re.ASCII | re.IGNORECASE)
+_BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 def _setting(default: Any, help_text: str) -> Any:
@@ -61,7 +63,19 @@ class ServeSettings:
         return host.strip("[]") or "127.0.0.1", int(port)
 
 
-SECTIONS: dict[str, type[ClientSettings] | type[ServeSettings]] = {"": ClientSettings, "serve": ServeSettings}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildSettings:
+    """What builds go by."""
+
+    default_registry: str = _setting(DOCKER_HUB, "where base images with a plain name, as in FROM alpine, come from")
+    cache_size: int = _setting(20 * 10**9, "bytes that the build cache may take; the longest unused goes; also 20GB")
+
+
+SECTIONS: dict[str, type[ClientSettings] | type[ServeSettings] | type[BuildSettings]] = {
+    "": ClientSettings,
+    "build": BuildSettings,
+    "serve": ServeSettings,
+}
 """Section of the file → the dataclass whose fields it holds."""
 
 
@@ -159,7 +173,7 @@ def parse_value(key: str, value: Any, *, source: str = "") -> Any:
     section, name = setting(key)
     default = next(entry.default for entry in fields(SECTIONS[section]) if entry.name == name)
     try:
-        parsed = (_parse_duration if key in _DURATIONS else _PARSERS[type(default)])(value)
+        parsed = _READERS.get(key, _PARSERS[type(default)])(value)
         if check := _CHECKS.get(key):
             check(parsed)
     except (ValueError, DockyardError) as error:
@@ -190,6 +204,13 @@ def _parse_duration(value: Any) -> int:
     return int(match[1]) * _SECONDS[match[2]]
 
 
+def _parse_size(value: Any) -> int:
+    match = _SIZE.fullmatch(str(value))
+    if isinstance(value, bool) or not match:
+        raise ValueError(f"{value!r} is not a number of bytes, or of kB, MB, GB or TB such as 20GB")
+    return int(match[1]) * _BYTES[match[2].lower()]
+
+
 def _parse_text(value: Any) -> str:
     if not isinstance(value, str | Path):
         raise ValueError(f"{value!r} is not text")
@@ -203,7 +224,7 @@ def _parse_list(value: Any) -> tuple[str, ...]:
     return tuple(item.strip() for item in items if item.strip())
 
 
-_DURATIONS = {"serve.upload-expiry"}
+_READERS: dict[str, Any] = {"serve.upload-expiry": _parse_duration, "build.cache-size": _parse_size}
 _PARSERS: dict[type, Any] = {bool: _parse_bool, int: _parse_number, str: _parse_text, tuple: _parse_list}
 
 
@@ -231,6 +252,7 @@ _CHECKS: dict[str, Any] = {
     "serve.auth": _check_choice("none"),
     "serve.log-level": _check_choice("debug", "info", "warning", "error"),
     "default-registry": _check_registry,
+    "build.default-registry": _check_registry,
 }
 
 

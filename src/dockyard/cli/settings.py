@@ -11,7 +11,7 @@ from dockyard.cli.grammar import command
 from dockyard.cli.output import LIST_FORMAT, Columns, lines
 from dockyard.cli.session import Session
 from dockyard.cli.settings_file import remove_setting, write_setting
-from dockyard.config import SECTIONS, ServeSettings, all_keys, environment_name, resolve, setting
+from dockyard.config import SECTIONS, all_keys, environment_name, resolve, setting
 
 _COLUMNS = Columns(
     {"Key": "KEY", "Value": "VALUE", "Source": "SOURCE", "Variable": "VARIABLE", "Description": "DESCRIPTION"},
@@ -96,7 +96,7 @@ def _value(session: Session, key: str) -> str:
     section, name = setting(key)
     found: Any = session.settings
     if section:
-        found = resolve(ServeSettings, environ=session.environ, file=session.file)
+        found = resolve(SECTIONS[section], environ=session.environ, file=session.file)
     value = getattr(found, name)
     if isinstance(value, bool):
         return str(value).lower()

@@ -29,7 +29,7 @@ class Progress(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class BuildEvent:
-    """One thing that happened to a vertex, ``number`` from 1 on in the order of starts; ``time`` is seconds of a clock."""
+    """One thing that happened to a vertex, ``number`` from 1 on in the order of starts; ``time`` in seconds."""
 
     number: int
     name: str  # "[internal] load build definition from Dockerfile", "[build 2/5] RUN make"
@@ -93,6 +93,8 @@ class BuildRequest:
     outputs: Sequence[Output] = ()
     compression: str = "gzip"
     epoch: int | None = None  # SOURCE_DATE_EPOCH
+    default_registry: str = "docker.io"  # where base images with plain names are pulled from
+    cache_bytes: int = 20 * 10**9  # what the build cache may take once the build is done
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dockyard.content.layout import below
+from dockyard.engine.cache import BuildCache
 from dockyard.engine.leases import live
 from dockyard.engine.naming import index_of
 from dockyard.errors import DigestInvalid, DockyardError
@@ -48,12 +49,14 @@ class Reach:
 
 
 def set_aside(images: Images, candidates: Iterable[Digest], keep: set[Digest]) -> dict[Digest, int]:
-    """Take those candidates out of the store that are not in ``keep`` and in no live lease; return their sizes.
+    """Take those candidates out of the store that nothing needs; return their sizes.
+
+    What is in ``keep``, in a live lease or in a record of the build cache stays.
 
     Only under the store's lock, with what is left of the names on disk. The files wait in ``ingest`` for
     :func:`delete`: freeing gigabytes takes longer than the lock may be held.
     """
-    safe = keep | live(images.root / "leases")
+    safe = keep | live(images.root / "leases") | BuildCache(images.root).digests()
     gone: dict[Digest, int] = {}
     for digest in candidates:
         if digest not in safe and (size := images.files.size(digest)) is not None:

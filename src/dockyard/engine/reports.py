@@ -74,6 +74,7 @@ class DiskUsage:
 
     images: Usage
     partial: Usage
+    build_cache: Usage
     details: tuple[ImageUsage, ...] = ()
 
 

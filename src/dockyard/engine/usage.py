@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from dockyard.engine.answers import NONE
+from dockyard.engine.cache import BuildCache
 from dockyard.engine.facts import facts_of
 from dockyard.engine.naming import reference_of
 from dockyard.engine.reach import Reach, partials, stored
@@ -26,13 +27,16 @@ def disk_usage(images: Images, names: Names) -> DiskUsage:
     targets = {entry.digest: entry for entry in entries}
     tagged = [entry for entry in entries if (name := reference_of(entry)) and name.digest is None]
     needed = reach.of(tagged)
-    total = sum(sizes.values())
+    cache = BuildCache(images.root)
+    cached = cache.digests() - reach.of(entries)
+    total = sum(size for digest, size in sizes.items() if digest not in cached)
     usage = Usage(
         len({facts[digest].id for digest in targets}),
         len({facts[entry.digest].id for entry in tagged}),
         total,
-        sum(size for digest, size in sizes.items() if digest not in needed),
+        sum(size for digest, size in sizes.items() if digest not in needed | cached),
     )
+    kept = sum(sizes.get(digest, 0) for digest in cached)
     begun = [state.st_size for _, state in partials(images)]
     users = Counter(digest for target in targets.values() for digest in reach.of([target]))
     details = []
@@ -43,7 +47,8 @@ def disk_usage(images: Images, names: Names) -> DiskUsage:
         repository, tag = _called(names, [entry for entry in tagged if entry.digest == digest])
         fact = facts[digest]
         details.append(ImageUsage(repository, tag, fact.id, fact.created, size, shared, size - shared))
-    return DiskUsage(usage, Usage(len(begun), 0, sum(begun), sum(begun)), tuple(details))
+    partial = Usage(len(begun), 0, sum(begun), sum(begun))
+    return DiskUsage(usage, partial, Usage(sum(1 for _ in cache.records()), 0, kept, kept), tuple(details))
 
 
 def _called(names: Names, entries: list[Descriptor]) -> tuple[str, str]:

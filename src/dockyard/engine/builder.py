@@ -1,0 +1,268 @@
+"""A whole build: what the Dockerfile says becomes stages, those that the target needs run side by side, and the result
+goes where it was asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from dockyard.content.copy import together
+from dockyard.content.threads import in_thread
+from dockyard.dockerfile.parser import parse
+from dockyard.dockerfile.plan import PlanOptions, find_target, needed, outline, plan_stage
+from dockyard.dockerfile.steps import Where
+from dockyard.engine import outputs
+from dockyard.engine.base_images import BaseImages
+from dockyard.engine.build_context import open_context
+from dockyard.engine.build_events import Built, Output
+from dockyard.engine.build_state import State
+from dockyard.engine.cache import BuildCache, oldest_over
+from dockyard.engine.cache_transfer import export_records, imported
+from dockyard.engine.places import Places
+from dockyard.engine.stage import Stage, Works
+from dockyard.engine.vertices import Vertices
+from dockyard.errors import BuildFailed
+from dockyard.oci.platform import Platform, host_platform
+from dockyard.oci.reference import parse_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import BinaryIO
+
+    from dockyard.content.http import RegistryClient
+    from dockyard.dockerfile.instructions import Dockerfile
+    from dockyard.dockerfile.steps import StageHead
+    from dockyard.engine.build_context import BuildContext
+    from dockyard.engine.build_events import BuildEvent, BuildRequest
+    from dockyard.engine.images import Images
+    from dockyard.engine.lookup import Names
+    from dockyard.oci.descriptor import Descriptor
+    from dockyard.oci.digest import Digest
+    from dockyard.oci.reference import Reference
+
+    Connect = Callable[[str], RegistryClient]
+
+
+async def build(
+    images: Images,
+    names: Names,
+    request: BuildRequest,
+    connect: Connect,
+    tell: Callable[[BuildEvent], None],
+    *,
+    clock: Callable[[], float],
+    stdin: BinaryIO | None = None,
+    stdout: BinaryIO | None = None,
+) -> Built:
+    """Build what ``request`` asks for. DockerfileInvalid, BuildFailed, and what registries and disks raise."""
+    vertices = Vertices(tell, clock)
+    wanted = tuple(dict.fromkeys(request.platforms)) or (images.platform,)
+    references = [_tag(text, names) for text in dict.fromkeys(request.tags)]
+    async with AsyncExitStack() as stack:
+        session = stack.enter_context(images.session())
+        threads = stack.enter_context(ThreadPoolExecutor(max(8, 2 * (os.cpu_count() or 1)), "build"))
+        await in_thread(threads, session.make)
+        opened = await in_thread(threads, open_context, request, vertices, stdin, images.files.ingest)
+        context = stack.enter_context(opened)
+        file = parse(context.dockerfile, name=context.dockerfile_name)
+        bases = BaseImages(session, names, connect, request, vertices)
+        stack.push_async_callback(bases.end)
+        caches = [
+            await stack.enter_async_context(imported(place, connect, request.default_registry))
+            for place in request.cache_from
+        ]
+        works = Works(session, request, vertices, threads, caches)
+        stack.enter_context(works)
+        graphs = [_Graph(works, bases, context, file, platform, len(wanted) > 1) for platform in wanted]
+        states = await together(graph.build() for graph in graphs)
+        for word in sorted(set.intersection(*(graph.unused for graph in graphs))):
+            works.warn(f"[Warning] One or more build-args [{word}] were not consumed")
+        built = await _deliver(session, request, states, references, works, connect, stdout)
+        for place in request.cache_to:
+            with vertices.vertex(f"exporting cache to {place.where}"):
+                records = works.records(graphs[0].chain if place.mode == "min" else None)
+                await export_records(place, records, session, connect, request.default_registry)
+    await asyncio.to_thread(_bound, images, request.cache_bytes)
+    return built
+
+
+class _Graph:
+    """The stages of one platform."""
+
+    def __init__(
+        self,
+        works: Works,
+        bases: BaseImages,
+        context: BuildContext,
+        file: Dockerfile,
+        platform: Platform,
+        several: bool,
+    ) -> None:
+        request = works.request
+        self._works, self._bases, self._file = works, bases, file
+        self._options = PlanOptions(
+            target=request.target,
+            build_args=request.build_args,
+            platform=platform,
+            build_platform=host_platform("linux", os.uname().machine),
+            contexts=frozenset(request.contexts),
+            labels=request.labels,
+            network=request.network,
+        )
+        self._heads = outline(file, self._options)
+        self._target = find_target(self._heads, request.target)
+        self._order = needed(self._heads, self._target)
+        self._prefix = f"{platform} " if several else ""
+        self._exact = bool(request.platforms)
+        self._results: dict[int, asyncio.Future[State]] = {}
+        self._places = Places(works, context, bases, self._result, platform)
+        self._group = asyncio.TaskGroup()
+        self.unused: set[str] = set(request.build_args)
+
+    async def build(self) -> State:
+        """Build the target and what it needs. The first error ends everything and is raised as it is."""
+        try:
+            async with self._group:
+                for index in self._order:
+                    self._require(index)
+        except BaseExceptionGroup as problems:
+            raise problems.exceptions[0] from None
+        return self._results[self._target].result()
+
+    @property
+    def chain(self) -> set[int]:
+        """The target and the stages that it starts from, by index."""
+        found, index = {self._target}, self._target
+        while self._heads[index].base.where is Where.STAGE:
+            index = self._heads[index].base.stage
+            found.add(index)
+        return found
+
+    def _require(self, index: int) -> asyncio.Future[State]:
+        if index not in self._results:
+            self._results[index] = asyncio.get_running_loop().create_future()
+            self._group.create_task(self._stage(self._heads[index]))
+        return self._results[index]
+
+    async def _result(self, index: int) -> State:
+        return await asyncio.shield(self._require(index))
+
+    async def _stage(self, head: StageHead) -> None:
+        base = await self._base(head)
+        plan = plan_stage(
+            self._file,
+            head,
+            None if head.base.where is Where.SCRATCH else base.config,
+            self._options,
+            heads=self._heads,
+            base_author=base.author,
+        )
+        self.unused &= set(plan.unused_args)
+        for origin in plan.needs:
+            if origin.where is Where.STAGE:
+                self._require(origin.stage)
+        name = f"{head.name} " if len(self._order) > 1 else ""
+        stage = Stage(self._works, self._places, plan, base, f"{self._prefix}{name}")
+        self._results[head.index].set_result(await stage.build())
+
+    async def _base(self, head: StageHead) -> State:
+        base = head.base
+        if base.where is Where.SCRATCH:
+            return State(head.platform)
+        if base.where is Where.STAGE:
+            return await self._result(base.stage)
+        exact = self._exact or head.platform != self._options.platform
+        if base.where is Where.IMAGE:
+            return await self._bases.state(base.name, head.platform, exact=exact)
+        return await self._places.named(base.name, head.platform)
+
+
+async def _deliver(
+    images: Images,
+    request: BuildRequest,
+    states: Sequence[State],
+    names: Sequence[Reference],
+    works: Works,
+    connect: Connect,
+    stdout: BinaryIO | None,
+) -> Built:
+    """Bring the result to where it was asked for; an image in the store where nothing was said."""
+    wanted = request.outputs or (Output("image"),)
+    target: Descriptor | None = None
+    image: Digest | None = None
+    if any(output.type not in ("local", "tar") for output in wanted):
+        with works.vertices.vertex("exporting to image" if request.outputs in ((), None) else "exporting") as vertex:
+            target, image = await in_thread(works.threads, outputs.store, images, states)
+            if any(output.type == "image" for output in wanted):
+                await in_thread(works.threads, images.name, target, names)
+                vertex.status(f"writing image {image}")
+                for name in names:
+                    vertex.status(f"naming to {name}")
+    for output in wanted:
+        if output.type != "image":
+            with works.vertices.vertex(f"exporting to {output.type}"):
+                await in_thread(
+                    works.threads, outputs.write, images, output, states, target, [*names, *_names(output)], stdout
+                )
+        elif output.push:
+            await _push(images, [*names, *_names(output)], works, connect, target)
+    return Built(image, target.digest if target else None, tuple(names), _metadata(target, image, names))
+
+
+async def _push(
+    images: Images, names: Sequence[Reference], works: Works, connect: Connect, target: Descriptor | None
+) -> None:
+    from dockyard.content.copy import copy
+
+    if not names:
+        raise BuildFailed("tag is needed when pushing to registry", hint="Name the image with -t.")
+    assert target  # noqa: S101 - an image was stored before
+    for reference in names:
+        with works.vertices.vertex(f"pushing {reference}") as vertex:
+            async with connect(reference.registry) as client:
+                await copy(
+                    images,
+                    client.repository(reference.repository),
+                    target.digest,
+                    to=str(reference.tag),
+                    on_event=lambda event: vertex.status(event.blob.digest.short, event.current, event.blob.size),
+                )
+
+
+def _tag(text: str, names: Names) -> Reference:
+    reference = parse_reference(text, default_registry=names.default_registry).tagged()
+    if reference.digest:
+        raise BuildFailed(f'invalid tag "{text}": a built image can\'t be named by a digest')
+    return reference
+
+
+def _names(output: Output) -> list[Reference]:
+    return [parse_reference(name).tagged() for name in output.names]
+
+
+def _metadata(target: Descriptor | None, image: Digest | None, names: Sequence[Reference]) -> dict[str, object]:
+    """What ``--metadata-file`` says, with BuildKit's keys."""
+    if target is None:
+        return {}
+    found: dict[str, object] = {
+        "containerimage.config.digest": str(image),
+        "containerimage.descriptor": target.fields(),
+        "containerimage.digest": str(target.digest),
+    }
+    if names:
+        found["image.name"] = ",".join(str(name) for name in names)
+    return found
+
+
+def _bound(images: Images, most: int) -> None:
+    """Give up the records that were not used for the longest, down to ``most`` bytes."""
+    from dockyard.engine.prune_cache import forget
+
+    cache = BuildCache(images.root)
+    rows = cache.rows(images.files.size, set())
+    if over := oldest_over(rows, most):
+        forget(images, cache, [row.id for row in over])

@@ -20,12 +20,13 @@ A setting is given by a flag, by an environment variable, or in the settings fil
 `dockyard config set KEY VALUE` writes the file and keeps its comments; `dockyard config ls` shows every value and where
 it comes from; `dockyard context use` writes `context`.
 
-Times take `s`, `m`, `h` and `d` (`12h`), lists in the environment and on the command line have commas, and yes or no is
+Times take `s`, `m`, `h` and `d` (`12h`), sizes `kB`, `MB`, `GB` and `TB` (`20GB`), lists in the environment and on the command line have commas, and yes or no is
 `true` or `false`. A key that does not exist, or a value that can't be, is an error that names the place.
 """
 
 TITLES = {
     "": ("The command line", "At the top of the file."),
+    "build": ("Builds", "Under `[build]` in the file."),
     "serve": ("The hub", "Under `[serve]` in the file; each is also a flag of `dockyard serve`."),
 }
 

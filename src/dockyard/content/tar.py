@@ -1,8 +1,7 @@
 """Tar archives from strangers, read so that nothing in a header is believed before it is checked.
 
-Only headers are read here; names are text that leads nowhere by itself. Read are ustar, GNU (long names, base-256
-numbers, sparse files) and pax headers. Where tar programs disagree, Go's ``archive/tar`` decides, which is what
-docker and containerd read with.
+Names are text that leads nowhere by itself. Read are ustar, GNU (long names, base-256 numbers, sparse files) and pax
+headers. Where tar programs disagree, Go's ``archive/tar`` decides, which is what docker and containerd read with.
 
 Source: POSIX.1-2017, ``pax``, sections "pax Header Block", "pax Extended Header" and "ustar Interchange Format"; the
 GNU tar manual, "Basic Tar Format".
@@ -10,49 +9,35 @@ GNU tar manual, "Basic Tar Format".
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dockyard.content import sparse
 from dockyard.content.protocols import CHUNK
+from dockyard.content.tar_headers import (
+    BLOCK,
+    Extensions,
+    Kind,
+    Member,
+    check_sum,
+    make_member,
+    number,
+    read_pax,
+    text,
+)
 from dockyard.errors import ArchiveInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-BLOCK = 512
+__all__ = ["BLOCK", "MAX_HEADER", "Kind", "Member", "TarReader", "climbs_out", "members", "normal"]
+
 MAX_HEADER = 1024 * 1024
 """Bytes of one extended header: a long name, or pax records."""
-MAX_SIZE = 2**56
-_GNU, _USTAR = b"ustar  \0", b"ustar\0"
-
-
-class Kind(enum.Enum):
-    """What a member is."""
-
-    FILE = "file"
-    HARDLINK = "hardlink"
-    SYMLINK = "symlink"
-    FOLDER = "folder"
-    SPECIAL = "special"  # a device or a pipe
-
-
-_KINDS = {
-    b"1": Kind.HARDLINK, b"2": Kind.SYMLINK, b"3": Kind.SPECIAL, b"4": Kind.SPECIAL, b"5": Kind.FOLDER,
-    b"6": Kind.SPECIAL,
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One member: its name and link as the header has them, ``size`` bytes of content from ``offset`` on."""
-
-    name: str
-    kind: Kind
-    size: int
-    offset: int
-    link: str = ""
+MAX_HEADERS = 64
+"""Extended headers before one member."""
+_PAX = (b"x", b"X", b"g")
 
 
 def members(
@@ -64,14 +49,12 @@ def members(
     follows the end of the archive is not read. Raise ArchiveInvalid that says what is wrong where: no tar, cut
     short, more than ``limit`` members.
     """
-    blocks = _Blocks(file, what, end)
-    common: dict[str, str] = {}
+    reader = TarReader(file, what=what, end=end)
     for _ in range(limit + 1):
-        header = _read_header(blocks, common)
-        if header is None:
+        member = reader.next()
+        if member is None:
             return
-        yield header
-        blocks.skip(header)
+        yield member
     raise ArchiveInvalid(f"{what} has more than {limit} members")
 
 
@@ -101,98 +84,79 @@ def normal(name: str) -> str:
     return "/".join(parts)
 
 
-def _read_header(blocks: _Blocks, common: dict[str, str]) -> Member | None:
-    """Read up to a member's content; ``None`` at the end of the archive."""
-    records: dict[str, str] = {}
-    while True:
-        block = blocks.header()
-        if block is None:
-            if records:
-                raise ArchiveInvalid(f"{blocks.what} ends in the middle of a header")
-            return None
-        kind, size = block[156:157], _number(block[124:136], "size", blocks)
-        if kind in (b"x", b"g", b"X"):
-            (common if kind == b"g" else records).update(_pax(blocks.content(size), blocks))
-        elif kind == b"L":
-            records["path"] = _text(blocks.content(size))
-        elif kind == b"K":
-            records["linkpath"] = _text(blocks.content(size))
-        else:
-            return _member(block, size, common | records, blocks)
+class TarReader:
+    """A tar archive from its beginning on: one member after the other, and the content of the one it stands at."""
 
-
-def _member(block: bytes, size: int, records: dict[str, str], blocks: _Blocks) -> Member:
-    kind = block[156:157]
-    name = records.get("path") or _name(block)
-    if "size" in records:
-        if not (records["size"].isascii() and records["size"].isdecimal()) or len(records["size"]) > 18:
-            raise ArchiveInvalid(f"{blocks.what}: {name[:200]!r} has a size that is no number")
-        size = int(records["size"])
-    if kind == b"S":
-        blocks.skip_sparse_map(block)
-    found = _KINDS.get(kind, Kind.FILE)
-    if kind == b"\0" and name.endswith("/"):
-        found = Kind.FOLDER  # from before there was a type for them
-    if found is not Kind.FILE:
-        size = 0
-    if size > MAX_SIZE:
-        raise ArchiveInvalid(f"{blocks.what}: {name[:200]!r} has an impossible size")
-    return Member(name, found, size, blocks.position, records.get("linkpath") or _text(block[157:257]))
-
-
-def _name(block: bytes) -> str:
-    name = _text(block[:100])
-    if block[257:263] == _USTAR and (prefix := _text(block[345:500])):
-        return f"{prefix}/{name}"
-    return name
-
-
-def _pax(raw: bytes, blocks: _Blocks) -> dict[str, str]:
-    records: dict[str, str] = {}
-    while raw.strip(b"\0"):
-        length, space, _ = raw.partition(b" ")
-        if not space or not length.isdigit() or len(length) > 7 or not len(length) + 3 <= int(length) <= len(raw):
-            raise ArchiveInvalid(f"{blocks.what} has a broken pax header")
-        record, raw = raw[len(length) + 1 : int(length)], raw[int(length) :]
-        key, equals, value = record[:-1].partition(b"=")
-        if not equals or record[-1:] != b"\n" or b"\0" in key:
-            raise ArchiveInvalid(f"{blocks.what} has a broken pax header")
-        name = key.decode(errors="surrogateescape")
-        if name in ("path", "linkpath") and b"\0" in value:
-            raise ArchiveInvalid(f"{blocks.what} has a name with a zero byte in it")
-        records[name] = value.decode(errors="surrogateescape")
-    return records
-
-
-def _number(field: bytes, what: str, blocks: _Blocks) -> int:
-    if field[0] & 0x80:  # base 256, of which a set second bit is a negative number
-        if field[0] & 0x40:
-            raise ArchiveInvalid(f"{blocks.what} has a member with a negative {what}")
-        return int.from_bytes(bytes([field[0] & 0x3F]) + field[1:], "big")
-    text = field.split(b"\0")[0].strip(b" ")
-    if not text:
-        return 0
-    try:
-        if not text.isdigit():
-            raise ValueError
-        return int(text, 8)
-    except ValueError:
-        raise ArchiveInvalid(f"{blocks.what} has a member whose {what} is no number") from None
-
-
-def _text(raw: bytes) -> str:
-    return raw.split(b"\0")[0].decode(errors="surrogateescape")
-
-
-class _Blocks:
-    """The archive as blocks of 512 bytes, and where we are in it."""
-
-    def __init__(self, file: BinaryIO, what: str, end: int | None) -> None:
+    def __init__(self, file: BinaryIO, *, what: str = "the archive", end: int | None = None) -> None:
+        """``end`` is the file's size where content that nobody reads can be skipped by seeking."""
         self.what = what
         self.position = 0
         self._file, self._end = file, end
+        self._name = ""
+        self._left = self._fill = 0
 
-    def header(self) -> bytes | None:
+    def next(self) -> Member | None:
+        """The next member, what is left of the one before skipped; ``None`` at the end of the archive."""
+        self._skip()
+        more = Extensions()
+        for _ in range(MAX_HEADERS):
+            block = self._header()
+            if block is None:
+                if more:
+                    raise self._cut("a header")
+                return None
+            flag, size = block[156:157], number(block[124:136], "size", self.what)
+            if flag in _PAX:
+                found = read_pax(self._content(size), self.what)
+                if flag != b"g":  # what is said about all members is, as in Go, not taken over
+                    more.records, more.xattrs = found.records, found.xattrs
+            elif flag == b"L":
+                more.name = text(self._content(size))
+            elif flag == b"K":
+                more.link = text(self._content(size))
+            else:
+                return self._member(block, size, more)
+        raise ArchiveInvalid(f"{self.what} has more than {MAX_HEADERS} extended headers for one member")
+
+    def read(self, size: int = CHUNK) -> bytes:
+        """Read up to ``size`` bytes of the member's stored content, none at its end."""
+        if not self._left:
+            return b""
+        piece = self._file.read(min(size, self._left))
+        if not piece:
+            raise self._cut(repr(self._name[:200]))
+        self.position += len(piece)
+        self._left -= len(piece)
+        return piece
+
+    def _member(self, block: bytes, size: int, more: Extensions) -> Member:
+        member = make_member(block, size, more, self.position, self.what)
+        form = sparse.pax_form(more.records)
+        self._left, self._fill = member.size, -member.size % BLOCK
+        if block[156:157] == b"S" or form:
+            member = self._with_holes(member, block, form)
+        self._name = member.name
+        return member
+
+    def _with_holes(self, member: Member, block: bytes, form: str) -> Member:
+        if member.kind is not Kind.FILE:
+            raise ArchiveInvalid(f"{self.what} has a broken map of holes")
+        name, full, taken = member.name, member.size, 0
+        if block[156:157] == b"S":
+            parts, full = sparse.old_map(block, self._block, self.what)
+        else:
+            name = member.records.get("GNU.sparse.name") or name
+            full = sparse.full_size(member.records, full, self.what)
+            if form == "1.0":
+                parts, taken = sparse.leading_map(self._block, self.what)
+            else:
+                parts = sparse.listed_map(member.records, self.what)
+        size = member.size - taken
+        sparse.check_map(parts, full, size, self.what)
+        self._left = size
+        return replace(member, name=name, size=size, offset=self.position, holes=parts, full_size=full)
+
+    def _header(self) -> bytes | None:
         """The next header, its sum checked; ``None`` at the end of the archive."""
         first = self.position == 0
         block = self._read(BLOCK)
@@ -200,53 +164,44 @@ class _Blocks:
             return None  # many writers leave the closing zeros out
         if len(block) < BLOCK:
             raise ArchiveInvalid(f"{self.what} is not a tar archive" if first else f"{self.what} is cut short")
-        if not any(block):
+        if block == bytes(BLOCK):
+            second = self._read(BLOCK)
+            if len(second) == BLOCK and second != block:  # some programs would go on here, others not
+                raise ArchiveInvalid(f"{self.what} is damaged: it goes on after its end")
             return None
-        # The sum of all bytes with its own field as spaces; old programs took the bytes as signed.
-        rest = block[:148] + b" " * 8 + block[156:]
-        try:
-            stated = int(block[148:156].split(b"\0")[0].strip(b" ") or b"-1", 8)
-        except ValueError:
-            stated = -1
-        unsigned = sum(rest)
-        if stated not in (unsigned, unsigned - 256 * sum(byte > 127 for byte in rest)):
+        if not check_sum(block):
             if first:
                 raise ArchiveInvalid(f"{self.what} is not a tar archive")
             raise ArchiveInvalid(f"{self.what} is damaged: no valid header at byte {self.position - BLOCK}")
         return block
 
-    def content(self, size: int) -> bytes:
+    def _block(self) -> bytes:
+        block = self._read(BLOCK)
+        if len(block) < BLOCK:
+            raise self._cut("a header")
+        return block
+
+    def _content(self, size: int) -> bytes:
         """The content of an extended header, all of it."""
         if size > MAX_HEADER:
             raise ArchiveInvalid(f"{self.what} has a header of {size} bytes; at most {MAX_HEADER} are read")
         raw = self._read(size + -size % BLOCK)
         if len(raw) < size:
-            raise ArchiveInvalid(f"{self.what} ends in the middle of a header")
+            raise self._cut("a header")
         return raw[:size]
 
-    def skip_sparse_map(self, block: bytes) -> None:
-        """Step over the blocks in which GNU's sparse files continue their map."""
-        more = block[482]
-        while more:
-            block = self._read(BLOCK)
-            if len(block) < BLOCK:
-                raise ArchiveInvalid(f"{self.what} ends in the middle of a header")
-            more = block[504]
-
-    def skip(self, member: Member) -> None:
+    def _skip(self) -> None:
         """Step over content, and over what fills its last block, which some writers leave out at the very end."""
-        size, fill = member.size, -member.size % BLOCK
         if self._end is not None:
-            if self.position + size > self._end:
-                raise ArchiveInvalid(f"{self.what} is cut short: it ends in the middle of {member.name[:200]!r}")
-            self.position = self._file.seek(self.position + size + fill)
-            return
-        while size:
-            piece = self._read(min(CHUNK, size))
-            if not piece:
-                raise ArchiveInvalid(f"{self.what} is cut short: it ends in the middle of {member.name[:200]!r}")
-            size -= len(piece)
-        self._read(fill)
+            if self.position + self._left > self._end:
+                raise self._cut(repr(self._name[:200]))
+            if self._left or self._fill:
+                self.position = self._file.seek(self.position + self._left + self._fill)
+        else:
+            while self._left:
+                self.read()
+            self._read(self._fill)
+        self._left = self._fill = 0
 
     def _read(self, size: int) -> bytes:
         """Read ``size`` bytes, fewer only at the end."""
@@ -255,3 +210,8 @@ class _Blocks:
             raw += more
         self.position += len(raw)
         return raw
+
+    def _cut(self, where: str) -> ArchiveInvalid:
+        if where == "a header":
+            return ArchiveInvalid(f"{self.what} ends in the middle of a header")
+        return ArchiveInvalid(f"{self.what} is cut short: it ends in the middle of {where}")

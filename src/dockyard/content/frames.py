@@ -1,0 +1,281 @@
+"""Compression in frames: pieces that are compressed apart, so that what is new in a layer can be told from what isn't.
+
+A blob of frames is one plain gzip or zstd stream to everybody else. For gzip a frame is a member (RFC 1952, section
+2.2) made by isal at level 2, without name and time, whose header carries an extra field: the two letters ``DY`` and
+4 bytes, the member's compressed length. For zstd it is a frame with content size and checksum; the table of all stands
+at the end in a frame that others skip, in the form that zstd's own "seekable format" gives it.
+
+Where frames begin follows from the members of the tar. A new one begins where a hash of the next member's path says so,
+once the frame has a quarter of ``TARGET``: as likely as that member is long, so that frames have ``TARGET`` bytes of
+tar in the mean whatever the files' sizes. Files of ``TARGET`` and more begin a frame, and are cut each ``TARGET`` bytes
+from their start. So a changed file changes the frame that it is in, and hardly another.
+
+The same input gives the same bytes, however many threads make them: with zstd on every machine, with gzip on machines
+of one processor family.
+
+Sources: RFC 1952, section 2.3.1.1; RFC 8878, section 3.1.2; zstd, ``contrib/seekable_format``.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import threading
+import zlib
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import zstandard
+from isal import igzip_lib
+
+from dockyard.errors import Conflict
+from dockyard.oci.digest import Hasher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+    from pathlib import Path
+    from typing import Any, BinaryIO, Literal, Self
+
+    from dockyard.oci.digest import Digest
+
+    Compression = Literal["gzip", "zstd"]
+
+TARGET = 256 * 1024
+"""Bytes of tar that a frame has in the mean, and of a big file's content that is in one frame."""
+MOST = 2 * TARGET
+"""Bytes of tar that are in no frame exceeded."""
+ZSTD_LEVEL = 3
+MAX_FRAMES = 2**22
+"""A blob that has more, which would be a TiB, is taken for one without frames."""
+_LEAST = TARGET // 4
+_SPREAD = TARGET - _LEAST  # so many bytes follow in the mean until a path's hash says stop
+_GZIP_HEAD = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff" + b"\x08\0" + b"DY" + b"\x04\0"
+_GZIP_LENGTH = struct.Struct("<I")
+_GZIP_HEADER_SIZE = len(_GZIP_HEAD) + _GZIP_LENGTH.size
+_TABLE_HEAD, _TABLE_ENTRY, _TABLE_FOOT = struct.Struct("<II"), struct.Struct("<II"), struct.Struct("<IBI")
+_TABLE_MAGIC, _SEEKABLE_MAGIC = 0x184D2A5E, 0x8F92EAB1
+
+
+class Frames:
+    """Compresses what is written, by several threads. ``sink`` gets the pieces in order, in a thread of ours.
+
+    Use it in a ``with``; what went wrong in a thread is raised by the call after it, or by ``finish``. ``size`` counts
+    the plain bytes. At most a few frames for each thread are in memory.
+    """
+
+    def __init__(
+        self, sink: Callable[[bytes], object], compression: Compression = "gzip", *, threads: int = 0,
+        algorithm: str = "sha256",
+    ) -> None:  # fmt: skip
+        count = threads or os.cpu_count() or 1
+        self.size = 0
+        self._sink, self._compression = sink, compression
+        self._compress: Callable[[memoryview], bytes] = _gzip_member if compression == "gzip" else _Zstd().frame
+        self._workers, self._last = ThreadPoolExecutor(count, "compress"), ThreadPoolExecutor(1, "frames")
+        self._at_most = 2 * count + 2
+        self._waiting: deque[tuple[bytearray, Future[None]]] = deque()
+        self._spare: list[bytearray] = []
+        self._hasher = Hasher(algorithm)
+        self._table: list[tuple[int, int]] = []
+        self._take_buffer()
+        self._limit = MOST
+
+    @property
+    def diff_id(self) -> Digest:
+        """The digest of the plain bytes; after ``finish``."""
+        return self._hasher.digest()
+
+    def begin(self, path: bytes, head: int, size: int) -> None:
+        """A member of a tar comes next, ``head`` bytes of headers and ``size`` of content: maybe a frame ends here."""
+        total = head + size
+        if size >= TARGET:
+            self._cut()
+            self._limit = min(head + TARGET, MOST)
+            return
+        at_hash = self._length >= _LEAST and zlib.crc32(path) * _SPREAD < total << 32
+        if at_hash or self._length + total > MOST:
+            self._cut()
+        self._limit = MOST
+
+    def write(self, data: bytes) -> None:
+        """Take plain bytes."""
+        if len(data) <= self._limit - self._length:
+            end = self._length + len(data)
+            self._buffer[self._length : end] = data
+            self._length = end
+            return
+        view = memoryview(data)
+        while view:
+            room = self._room()
+            self.write(bytes(view[:room]))
+            view = view[room:]
+
+    def copy(self, file: BinaryIO, size: int, *, what: str) -> None:
+        """Take ``size`` bytes from ``file``, which ends then. Conflict that names ``what`` unless it has just that."""
+        left = size
+        # The buffer has one byte more than a frame: what a file has beyond its size shows in the same read.
+        while left:
+            room = self._room()
+            wanted = left + 1 if left <= room else room
+            count = _read(file, self._view[self._length : self._length + wanted])
+            if count > left or not count:
+                raise _changed(what)
+            self._length, left = self._length + count, left - count
+            if not left and count < wanted and _is_file(file):
+                return  # a file that gives less than it was asked for has no more
+        if _read(file, memoryview(bytearray(1))):
+            raise _changed(what)
+
+    def finish(self) -> None:
+        """Compress what is left; of nothing at all comes one empty frame."""
+        if self._length or not (self.size or self._waiting):
+            self._submit()
+        while self._waiting:
+            self._drain()
+        if self._compression == "zstd":
+            self._sink(_table(self._table))
+
+    def _room(self) -> int:
+        if self._length >= self._limit:
+            self._cut()
+            self._limit = TARGET if self._limit < MOST else MOST
+        return self._limit - self._length
+
+    def _cut(self) -> None:
+        if self._length:
+            self._submit()
+
+    def _submit(self) -> None:
+        plain = self._view[: self._length]
+        self.size += self._length
+        made = self._workers.submit(self._compress, plain)
+        self._waiting.append((self._buffer, self._last.submit(self._pass_on, plain, made)))
+        # No more than the threads can work on: memory stays flat however fast the source is.
+        while len(self._waiting) > self._at_most or (self._waiting and self._waiting[0][1].done()):
+            self._drain()
+        self._take_buffer()
+
+    def _pass_on(self, plain: memoryview, made: Future[bytes]) -> None:
+        self._hasher.update(plain)
+        frame = made.result()
+        self._table.append((len(frame), len(plain)))
+        self._sink(frame)
+
+    def _drain(self) -> None:
+        buffer, done = self._waiting.popleft()
+        done.result()
+        self._spare.append(buffer)
+
+    def _take_buffer(self) -> None:
+        self._buffer = self._spare.pop() if self._spare else bytearray(MOST + 1)
+        self._view = memoryview(self._buffer)
+        self._length = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._workers.shutdown(cancel_futures=True)
+        self._last.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame of a blob: ``size`` bytes from ``offset`` on, which are ``plain`` bytes uncompressed."""
+
+    offset: int
+    size: int
+    plain: int
+
+
+def frames(path: Path) -> list[Frame]:
+    """List the frames of a blob without uncompressing; none where it is not made of frames from end to end.
+
+    They are what the blob says, for finding what is the same in two: whoever unpacks them checks what comes out.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        size = os.fstat(descriptor).st_size
+        return _gzip_frames(descriptor, size) or _zstd_frames(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
+def _gzip_frames(descriptor: int, end: int) -> list[Frame]:
+    found: list[Frame] = []
+    offset, head = 0, os.pread(descriptor, _GZIP_HEADER_SIZE, 0)
+    while offset < end:
+        if len(head) < _GZIP_HEADER_SIZE or not head.startswith(_GZIP_HEAD):
+            return []
+        (size,) = _GZIP_LENGTH.unpack_from(head, len(_GZIP_HEAD))
+        if size <= _GZIP_HEADER_SIZE + 8 or offset + size > end or len(found) == MAX_FRAMES:
+            return []
+        # A member ends with the length of its plain bytes; the next one's header comes in the same read.
+        tail = os.pread(descriptor, 4 + _GZIP_HEADER_SIZE, offset + size - 4)
+        found.append(Frame(offset, size, int.from_bytes(tail[:4], "little")))
+        offset, head = offset + size, tail[4:]
+    return found
+
+
+def _zstd_frames(descriptor: int, end: int) -> list[Frame]:
+    if end < _TABLE_HEAD.size + _TABLE_FOOT.size:
+        return []
+    count, flags, magic = _TABLE_FOOT.unpack(os.pread(descriptor, _TABLE_FOOT.size, end - _TABLE_FOOT.size))
+    length = count * _TABLE_ENTRY.size + _TABLE_FOOT.size
+    start = end - length - _TABLE_HEAD.size
+    if magic != _SEEKABLE_MAGIC or flags or start < 0 or count > MAX_FRAMES:
+        return []
+    raw = os.pread(descriptor, end - start, start)
+    if _TABLE_HEAD.unpack_from(raw) != (_TABLE_MAGIC, length):
+        return []
+    found: list[Frame] = []
+    offset = 0
+    for size, plain in _TABLE_ENTRY.iter_unpack(raw[_TABLE_HEAD.size : -_TABLE_FOOT.size]):
+        found.append(Frame(offset, size, plain))
+        offset += size
+    return found if offset == start else []
+
+
+def _table(entries: list[tuple[int, int]]) -> bytes:
+    body = b"".join(_TABLE_ENTRY.pack(*entry) for entry in entries)
+    foot = _TABLE_FOOT.pack(len(entries), 0, _SEEKABLE_MAGIC)
+    return _TABLE_HEAD.pack(_TABLE_MAGIC, len(body) + len(foot)) + body + foot
+
+
+def _gzip_member(plain: memoryview) -> bytes:
+    made: bytes = igzip_lib.compress(plain, 2, flag=igzip_lib.COMP_GZIP_NO_HDR)
+    return _GZIP_HEAD + _GZIP_LENGTH.pack(_GZIP_HEADER_SIZE + len(made)) + made
+
+
+class _Zstd:
+    """zstd for many threads: each has a compressor of its own, kept from frame to frame."""
+
+    def __init__(self) -> None:
+        self._own = threading.local()
+
+    def frame(self, plain: memoryview) -> bytes:
+        if not hasattr(self._own, "compressor"):
+            self._own.compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
+        made: bytes = self._own.compressor.compress(plain)
+        return made
+
+
+def _read(file: BinaryIO, into: memoryview) -> int:
+    readinto: Callable[[Any], int] | None = getattr(file, "readinto", None)
+    if readinto:
+        return readinto(into) or 0
+    piece = file.read(len(into))
+    into[: len(piece)] = piece
+    return len(piece)
+
+
+def _is_file(file: BinaryIO) -> bool:
+    return isinstance(file, io.FileIO | io.BufferedReader | io.BytesIO)
+
+
+def _changed(what: str) -> Conflict:
+    return Conflict(f"{what} changed while it was read", hint="Build again once nothing writes there.")

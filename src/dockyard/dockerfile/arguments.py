@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dockyard.dockerfile import instructions as to
-from dockyard.dockerfile.durations import parse_duration
+from dockyard.dockerfile.durations import nanoseconds
 from dockyard.dockerfile.heredocs import opener
 from dockyard.dockerfile.words import quoted, spaced
 from dockyard.errors import Invalid
@@ -252,7 +252,7 @@ def _check_duration(request: Request, name: str) -> None:
     if not request.value(name):
         return
     try:
-        length = parse_duration(request.value(name))
+        length = nanoseconds(request.value(name))
     except Invalid as error:
         raise request.bad_flag(name, error.message, "write it as 30s, 1m30s or 500ms") from None
     if length and length < _MILLISECOND:

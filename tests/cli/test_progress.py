@@ -10,6 +10,7 @@ from unicodedata import category
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from screen import Screen
 
 from dockyard.cli.progress import PULL, PUSH, Bars, Lines, Meter, bar, layer_line
 from dockyard.cli.tables import width
@@ -25,47 +26,6 @@ def blob(name: str, size: int = 1000, media_type: str = media_types.OCI_LAYER_GZ
 
 def short(name: str) -> str:
     return Digest.of(name.encode()).hex[:12]
-
-
-class Screen(io.StringIO):
-    """A terminal that understands what we send: text, new lines, cursor up, erase to the end of line and of screen."""
-
-    def __init__(self, columns: int = 80, rows: int = 24) -> None:
-        super().__init__()
-        self.columns, self.rows = columns, rows
-        self.lines, self.row, self.column, self.writes = [""], 0, 0, 0
-
-    def write(self, text: str) -> int:
-        self.writes += 1
-        for piece in re.findall(r"\x1b\[\d*[A-Z]|\r|\n|[^\x1b\r\n]", text):
-            if piece == "\n":
-                self.row, self.column = self.row + 1, 0
-                self.lines += [""] * (self.row + 1 - len(self.lines))
-            elif piece == "\r":
-                self.column = 0
-            elif piece.startswith("\x1b"):
-                self.obey(int(piece[2:-1] or 1), piece[-1])
-            else:
-                assert self.column < self.columns, "a line wrapped"
-                line = self.lines[self.row].ljust(self.column)
-                self.lines[self.row] = line[: self.column] + piece + line[self.column + 1 :]
-                self.column += 1
-        return len(text)
-
-    def obey(self, count: int, letter: str) -> None:
-        if letter == "A":
-            assert count <= self.row, "the cursor left the screen"
-            self.row -= count
-        else:
-            self.lines[self.row] = self.lines[self.row][: self.column]
-            if letter == "J":
-                del self.lines[self.row + 1 :]
-
-    def size(self) -> os.terminal_size:
-        return os.terminal_size((self.columns, self.rows))
-
-    def shown(self) -> list[str]:
-        return [line.rstrip() for line in self.lines if line.strip()]
 
 
 def test_in_a_pipe_each_step_is_a_line_and_nothing_moves() -> None:

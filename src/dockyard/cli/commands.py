@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dockyard.cli.grammar import Branch, Entry
 
+_BUILD = Entry("dockyard.cli.build:build", "Build an image from a Dockerfile")
 _LS = Entry("dockyard.cli.images:ls", "List images")
 _INSPECT = Entry("dockyard.cli.inspection:inspect", "Display detailed information on one or more images")
 _HISTORY = Entry("dockyard.cli.inspection:history", "Show the history of an image")
@@ -20,6 +21,7 @@ _INFO = Entry("dockyard.cli.system:info", "Display information about this machin
 IMAGE = Branch(
     "Manage images",
     {
+        "build": _BUILD,
         "history": _HISTORY,
         "import": _IMPORT,
         "inspect": _INSPECT,
@@ -33,6 +35,16 @@ IMAGE = Branch(
         "tag": _TAG,
     },
     {"list": "ls", "remove": "rm"},
+)
+
+BUILDER = Branch(
+    "Manage builds: what they keep to be faster the next time",
+    {
+        "build": _BUILD,
+        "du": Entry("dockyard.cli.builder:du", "Show what the build cache holds"),
+        "prune": Entry("dockyard.cli.builder:prune", "Remove build cache"),
+    },
+    {},
 )
 
 CONTEXT = Branch(
@@ -90,6 +102,8 @@ COMPLETION = Branch(
 ROOT = Branch(
     "Images from one hub to the next, without a daemon",
     {
+        "build": _BUILD,
+        "builder": BUILDER,
         "completion": COMPLETION,
         "config": CONFIG,
         "context": CONTEXT,

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 from dockyard.cli.grammar import ERROR, Misused, usage_line
-from dockyard.errors import DockyardError, Unauthenticated
+from dockyard.errors import BuildFailed, DockerfileInvalid, DockyardError, Unauthenticated
 
 if TYPE_CHECKING:
     import click
@@ -38,7 +38,11 @@ def report(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         say("")
         return INTERRUPTED
-    if isinstance(error, DockyardError):
+    if isinstance(error, BuildFailed | DockerfileInvalid):
+        from dockyard.cli.excerpt import build_error
+
+        say(build_error(error), error.hint)
+    elif isinstance(error, DockyardError):
         is_stranger = isinstance(error, Unauthenticated)
         say(f"Error: {error.message}", error.hint or ("Log in first: dockyard login SERVER" if is_stranger else None))
     elif isinstance(error, OSError) and error.strerror:

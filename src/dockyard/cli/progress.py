@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from dockyard.cli.failures import plain
-from dockyard.cli.tables import width
+from dockyard.cli.tables import cut, width
 from dockyard.cli.units import human_size
 from dockyard.content.protocols import Status
 from dockyard.oci import media_types
@@ -170,7 +170,7 @@ class Meter:
         self._read += len(data)
         if time.monotonic() - self._shown > FRAME:
             self._shown = time.monotonic()
-            room = _size(self._stream).columns - len("Loading ") - 1
+            room = terminal_size(self._stream).columns - len("Loading ") - 1
             self._stream.write(f"\rLoading {bar(self._read, self._total, room)}{_CLEAR_LINE}")
             self._stream.flush()
         return data
@@ -179,7 +179,7 @@ class Meter:
 def progress(words: Mapping[Status, str], stream: TextIO) -> Lines | Bars:
     """The display that fits the stream: bars on a terminal that can move its cursor, else lines."""
     if stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        return Bars(words, stream, lambda: _size(stream))
+        return Bars(words, stream, lambda: terminal_size(stream))
     return Lines(words, stream)
 
 
@@ -209,7 +209,7 @@ def layer_line(event: Event, words: Mapping[Status, str], columns: int) -> str:
     if event.status is Status.MOVING:
         room = columns - 1 - len(text) - 1
         text = f"{text} {bar(event.current, event.blob.size, room)}"
-    return text if text.isascii() and len(text) < columns else _cut(text, columns - 1)
+    return text if text.isascii() and len(text) < columns else cut(text, columns - 1)
 
 
 def bar(current: int, total: int, room: int) -> str:
@@ -227,17 +227,8 @@ def _ended(event: Event) -> bool:
     return event.status in (Status.DONE, Status.EXISTS, Status.MOUNTED, Status.SKIPPED)
 
 
-def _cut(text: str, places: int) -> str:
-    out, used = "", 0
-    for char in text:
-        used += width(char)
-        if used > max(places, 1):
-            break
-        out += char
-    return out
-
-
-def _size(stream: TextIO) -> os.terminal_size:
+def terminal_size(stream: TextIO) -> os.terminal_size:
+    """Columns and lines of a terminal; 80 and 24 where it does not say."""
     try:
         size = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from dockyard.cli.failures import INTERRUPTED, say
-from dockyard.config import ClientSettings, config_file, load_file, resolve
+from dockyard.config import BuildSettings, ClientSettings, config_file, load_file, resolve
 from dockyard.oci.reference import familiar, parse_reference
 
 if TYPE_CHECKING:
@@ -47,6 +47,11 @@ class Session:
     def settings(self) -> ClientSettings:
         """Flags over environment over file; raises SettingInvalid."""
         return resolve(ClientSettings, flags=self.flags, environ=self.environ, file=self.file)
+
+    @cached_property
+    def build_settings(self) -> BuildSettings:
+        """Environment over file; raises SettingInvalid."""
+        return resolve(BuildSettings, environ=self.environ, file=self.file)
 
     @cached_property
     def engine(self) -> Engine:

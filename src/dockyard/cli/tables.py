@@ -24,6 +24,19 @@ def width(text: str) -> int:
     return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
+def cut(text: str, places: int) -> str:
+    """The beginning of a text, no wider than ``places``, of which there is one at least."""
+    if text.isascii() and len(text) <= places:
+        return text
+    out, used = "", 0
+    for char in text:
+        used += width(char)
+        if used > max(places, 1):
+            break
+        out += char
+    return out
+
+
 def _align(lines: list[list[str]], start: int, end: int, column: int) -> None:
     """Widen cell ``column`` of the lines from ``start`` to ``end``; a cell that no tab ends belongs to no column."""
     at = start

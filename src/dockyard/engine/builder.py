@@ -166,7 +166,7 @@ class _Graph:
             if origin.where is Where.STAGE:
                 self._require(origin.stage)
         name = f"{head.name} " if len(self._order) > 1 else ""
-        stage = Stage(self._works, self._places, plan, base, f"{self._prefix}{name}")
+        stage = Stage(self._works, self._places, self._file, plan, base, f"{self._prefix}{name}")
         self._results[head.index].set_result(await stage.build())
 
     async def _base(self, head: StageHead) -> State:

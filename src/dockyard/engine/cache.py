@@ -40,6 +40,7 @@ class Record:
     text: str
     kind: str = "step"  # "exec" of a RUN, "file" of copies and folders
     unpacked: int = 0  # bytes of the plain layer
+    chain: str = ""  # the chain ID of the layers with this one, whose unpacked files are kept for the next step
 
     def fields(self) -> dict[str, Any]:
         """The record as a JSON object."""
@@ -51,6 +52,7 @@ class Record:
             "text": self.text,
             "kind": self.kind,
             "unpacked": self.unpacked,
+            "chain": self.chain,
         }
 
     @classmethod
@@ -59,8 +61,8 @@ class Record:
         layer = None
         if fields["layer"] is not None:
             layer = Layer(Descriptor.parse(fields["layer"]), Digest.parse(str(fields["diff_id"])))
-        text, kind = str(fields["text"]), str(fields["kind"])
-        return cls(layer, float(fields["newest"]), text, kind, int(fields["unpacked"]))
+        text, kind, chain = str(fields["text"]), str(fields["kind"]), str(fields["chain"])
+        return cls(layer, float(fields["newest"]), text, kind, int(fields["unpacked"]), chain)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from dockyard.content.plan import Plan
     from dockyard.content.protocols import Event
     from dockyard.engine.answers import Context, ImageRow
+    from dockyard.engine.build_events import BuildEvent, BuildRequest, Built
+    from dockyard.engine.cache import CacheRow
     from dockyard.engine.reports import DiskUsage, HistoryRow, Loaded, Pruned, Pulled, PushDone, Removed
     from dockyard.oci.digest import Digest
     from dockyard.oci.platform import Platform
@@ -211,3 +213,35 @@ class Engine:
         from dockyard.engine.shipping import remote_tags
 
         return await remote_tags(reference, connect)
+
+    async def build(
+        self,
+        request: BuildRequest,
+        connect: Connect,
+        on_event: Callable[[BuildEvent], None],
+        *,
+        stdin: BinaryIO | None = None,
+        stdout: BinaryIO | None = None,
+    ) -> Built:
+        """Build an image. DockerfileInvalid, BuildFailed, and what registries and disks raise.
+
+        ``on_event`` is told of every step, from any thread, one call at a time. ``stdin`` is the context or Dockerfile
+        called ``-``, ``stdout`` the destination ``-``.
+        """
+        from dockyard.engine.builder import build
+
+        return await build(
+            self.images, self.names, request, connect, on_event, clock=self._clock, stdin=stdin, stdout=stdout
+        )
+
+    def build_cache(self) -> list[CacheRow]:
+        """What earlier builds made and the next ones can use, the one used last first."""
+        from dockyard.engine.prune_cache import rows
+
+        return rows(self.images)
+
+    def prune_build_cache(self, *, all: bool = False, filters: Filters = (), keep_bytes: int | None = None) -> Pruned:
+        """Give up what no image needs of the build cache, or ``all``; ``keep_bytes`` may stay. Filter: ``until``."""
+        from dockyard.engine.prune_cache import prune
+
+        return prune(self.images, all_records=all, filters=filters, keep_bytes=keep_bytes, now=self._clock())

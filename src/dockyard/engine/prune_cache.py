@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from dockyard.engine.cache import BuildCache, CacheRow, oldest_over
 from dockyard.engine.listing import group
+from dockyard.engine.mount_sources import CacheMounts
 from dockyard.engine.reach import Reach, delete, set_aside
 from dockyard.engine.reports import Pruned, Removed
 from dockyard.engine.times import until
+from dockyard.engine.unpacked import release
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,6 +40,10 @@ def prune(
     if keep_bytes is not None:
         found = oldest_over(found, keep_bytes)
     reclaimed = forget(images, BuildCache(images.root), [row.id for row in found])
+    if all_records and horizon is None and keep_bytes is None:
+        reclaimed += CacheMounts(images.root / "cache-mounts").remove_unused()
+        for path in (images.root / "context-hashes").glob("*"):
+            path.unlink(missing_ok=True)
     return Pruned(tuple(Removed(deleted=row.id) for row in found), reclaimed)
 
 
@@ -52,4 +58,4 @@ def forget(images: Images, cache: BuildCache, keys: Iterable[str]) -> int:
             cache.forget(key)
         deleted = set_aside(images, digests, reach.of(images.entries.read()))
     delete(images, deleted)
-    return sum(deleted.values())
+    return sum(deleted.values()) + release(images)

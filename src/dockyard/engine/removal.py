@@ -51,6 +51,8 @@ def remove(images: Images, names: Names, text: str, *, force: bool) -> list[Remo
         _write(images, left)
         deleted = set_aside(images, reach.of(same), reach.of(left))
     delete(images, deleted)
+    if deleted:
+        _release(images)
     records = [Removed(untagged=_shown(names, entry)) for entry in same if full_name(entry) in gone]
     if all(facts[entry.digest].id != found.id for entry in left):
         records.append(Removed(deleted=str(found.id)))
@@ -85,7 +87,7 @@ def prune(images: Images, names: Names, filters: Iterable[tuple[str, str]], *, a
         candidates |= {digest for digest, state in stored(images) if state.st_mtime <= latest}
         deleted = set_aside(images, candidates, reach.of(left))
     delete(images, deleted)
-    reclaimed = sum(deleted.values())
+    reclaimed = sum(deleted.values()) + _release(images)
     for path, state in partials(images):
         if state.st_mtime <= latest and delete_partial(path):
             reclaimed += state.st_size
@@ -93,6 +95,14 @@ def prune(images: Images, names: Names, filters: Iterable[tuple[str, str]], *, a
     remaining = {facts[entry.digest].id for entry in left}
     ids = dict.fromkeys(facts[entry.digest].id for entry in entries if entry.digest in gone)
     return Pruned((*records, *(Removed(deleted=str(image)) for image in ids if image not in remaining)), reclaimed)
+
+
+def _release(images: Images) -> int:
+    if not (images.root / "snapshots").is_dir() and not (images.root / "layer-indexes").is_dir():
+        return 0
+    from dockyard.engine.unpacked import release  # only where something was ever built: it imports much
+
+    return release(images)
 
 
 def _write(images: Images, left: list[Descriptor]) -> None:

@@ -6,8 +6,9 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dockyard.content.compress import Gzip, Plain
+from dockyard.content.compress import Plain
 from dockyard.content.folders import storage_errors
+from dockyard.content.frames import Frames
 from dockyard.content.protocols import CHUNK
 from dockyard.content.tar_files import Place
 from dockyard.errors import ArchiveInvalid
@@ -46,31 +47,30 @@ def check_layer(
     """
     raw = _Hashed(place, stated.digest.algorithm if stated else "sha256")
     plain = Plain(raw, what=what)  # type: ignore[arg-type]
-    found = Hasher(diff_id.algorithm)
     made: BinaryIO | None = None
     kept: ArchivedLayer | None = None
     if plain.compression or not compress:
+        hasher = Hasher(diff_id.algorithm)
         while piece := plain.read(CHUNK):
-            found.update(piece)
+            hasher.update(piece)
+        found = hasher.digest()
     else:
-        made, kept = _compress(plain, found, scratch)
+        made, kept, found = _compress(plain, diff_id.algorithm, scratch)
     while raw.read(CHUNK):  # what follows the compressed data belongs to the bytes too
         pass
-    if found.digest() != diff_id or (stated and raw.hasher.digest() != stated.digest):
+    if found != diff_id or (stated and raw.hasher.digest() != stated.digest):
         if made:
             made.close()
         if stated and raw.hasher.digest() != stated.digest:
             raise ArchiveInvalid(f"{what} is damaged: its content is {raw.hasher.digest()}")
-        raise ArchiveInvalid(
-            f"{what} is not what the image's config says: it unpacks to {found.digest()}, not {diff_id}"
-        )
+        raise ArchiveInvalid(f"{what} is not what the image's config says: it unpacks to {found}, not {diff_id}")
     if kept:
         return kept
     media_type = stated.media_type if stated else _TYPES[plain.compression]
     return ArchivedLayer(stated or Descriptor(media_type, raw.hasher.digest(), place.size), place)
 
 
-def _compress(plain: Plain, found: Hasher, scratch: Path) -> tuple[BinaryIO, ArchivedLayer]:
+def _compress(plain: Plain, algorithm: str, scratch: Path) -> tuple[BinaryIO, ArchivedLayer, Digest]:
     with storage_errors(scratch):
         # Whoever reads the archive closes it.
         made: BinaryIO = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115
@@ -81,9 +81,8 @@ def _compress(plain: Plain, found: Hasher, scratch: Path) -> tuple[BinaryIO, Arc
                 out.update(piece)
                 made.write(piece)
 
-            with Gzip(take) as gzip:
+            with Frames(take, algorithm=algorithm) as gzip:
                 while piece := plain.read(CHUNK):
-                    found.update(piece)
                     gzip.write(piece)
                 gzip.finish()
             made.flush()
@@ -92,7 +91,7 @@ def _compress(plain: Plain, found: Hasher, scratch: Path) -> tuple[BinaryIO, Arc
             raise
     size = made.tell()
     descriptor = Descriptor(media_types.OCI_LAYER_GZIP, out.digest(), size)
-    return made, ArchivedLayer(descriptor, Place(made.fileno(), 0, size), made)
+    return made, ArchivedLayer(descriptor, Place(made.fileno(), 0, size), made), gzip.diff_id
 
 
 class _Hashed:

@@ -1,16 +1,8 @@
-"""Compression: what a stream is compressed with, plain bytes out of it, and gzip made in parallel.
-
-Our gzip is a chain of members of 1 MiB of input each, made by isal at level 2, with no name and no time in their
-headers: the same input gives the same bytes, whatever machine of one processor family makes them and however many
-threads do. RFC 1952, section 2.2, allows members in a row; docker, podman, skopeo and umoci read them.
-"""
+"""Compression: what a stream is compressed with, and plain bytes out of it. What we compress, ``frames`` makes."""
 
 from __future__ import annotations
 
 import io
-import os
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, cast
 
 import zstandard
@@ -20,9 +12,7 @@ from dockyard.content.protocols import CHUNK
 from dockyard.errors import ArchiveInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from concurrent.futures import Future
-    from typing import Any, BinaryIO, Self
+    from typing import Any, BinaryIO
 
 _MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz"))
 _FRAME = int.from_bytes(_MAGIC[1][0], "little")
@@ -83,51 +73,6 @@ class Plain:
         if not piece and size and self._raw.frames and not self._raw.frames.complete:
             raise ArchiveInvalid(f"{self._what} has broken zstd data: it is cut short")
         return piece
-
-
-class Gzip:
-    """Deterministic gzip, compressed by several threads. ``sink`` gets the pieces, in order. Use it in a ``with``."""
-
-    def __init__(self, sink: Callable[[bytes], None], *, threads: int = 0) -> None:
-        self._sink = sink
-        self._count = threads or os.cpu_count() or 1
-        self._threads = ThreadPoolExecutor(self._count, "gzip")
-        self._waiting: deque[Future[bytes]] = deque()
-        self._block = bytearray()
-        self._members = 0
-
-    def write(self, data: bytes) -> None:
-        """Take plain bytes."""
-        self._block += data
-        while len(self._block) >= CHUNK:
-            self._submit(bytes(self._block[:CHUNK]))
-            del self._block[:CHUNK]
-
-    def finish(self) -> None:
-        """Compress what is left; of nothing at all comes one empty member."""
-        if self._block or not self._members:
-            self._submit(bytes(self._block))
-            self._block.clear()
-        while self._waiting:
-            self._sink(self._waiting.popleft().result())
-
-    def _submit(self, block: bytes) -> None:
-        self._members += 1
-        self._waiting.append(self._threads.submit(_member, block))
-        # No more than the threads can work on: memory stays flat however fast the source is.
-        while len(self._waiting) > 2 * self._count:
-            self._sink(self._waiting.popleft().result())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._threads.shutdown(cancel_futures=True)
-
-
-def _member(block: bytes) -> bytes:
-    made: bytes = igzip_lib.compress(block, 2, flag=igzip_lib.COMP_GZIP)
-    return made
 
 
 class _Watched(io.RawIOBase):

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 TARGET = 256 * 1024
 """Bytes of tar that a frame has in the mean, and of a big file's content that is in one frame."""
-MOST = 2 * TARGET
+MOST = 3 * TARGET // 2
 """Bytes of tar that are in no frame exceeded."""
 ZSTD_LEVEL = 3
 MAX_FRAMES = 2**22
@@ -81,8 +81,8 @@ class Frames:
         self._spare: list[bytearray] = []
         self._hasher = Hasher(algorithm)
         self._table: list[tuple[int, int]] = []
+        self._length, self._limit = 0, MOST
         self._take_buffer()
-        self._limit = MOST
 
     @property
     def diff_id(self) -> Digest:
@@ -267,7 +267,8 @@ class _Zstd:
 def _read(file: BinaryIO, into: memoryview) -> int:
     readinto: Callable[[Any], int] | None = getattr(file, "readinto", None)
     if readinto:
-        return readinto(into) or 0
+        count: int | None = readinto(into)
+        return count or 0
     piece = file.read(len(into))
     into[: len(piece)] = piece
     return len(piece)

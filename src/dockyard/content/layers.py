@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from dockyard.content import windows as windows_layout
 from dockyard.content.frames import Frames
 from dockyard.content.tar import BLOCK, Kind
-from dockyard.content.tar_writer import END, SECOND, header
+from dockyard.content.tar_headers import SECOND
+from dockyard.content.tar_writer import END, FLAGS, header
 from dockyard.content.trees import Node
 from dockyard.errors import Conflict
 from dockyard.oci import media_types
@@ -74,7 +75,7 @@ class LayerWriter:
         self._frames = Frames(blob.write, compression, threads=threads)
         if windows:
             for name in windows_layout.FOLDERS:
-                node = self._timed(Node(Kind.FOLDER, 0, mtime=implied * SECOND))
+                node = self._written(Node(Kind.FOLDER, 0, mtime=implied * SECOND))
                 self._put(name, node, windows_layout.records(node, secured=False), windows_layout.bits(node))
 
     def add(self, entry: Entry, data: BinaryIO | bytes | None = None) -> None:
@@ -82,7 +83,7 @@ class LayerWriter:
 
         Conflict where it has another; Full, Unavailable; Unsupported where a tar can't hold what the node says.
         """
-        path, node = entry.path, self._timed(entry.node)
+        path, node = entry.path, self._written(entry.node)
         if self._windows:
             path, node = windows_layout.moved(path, node)
             self._put(path, node, windows_layout.records(node), windows_layout.bits(node))
@@ -120,18 +121,16 @@ class LayerWriter:
         self._frames.write(head)
         self._index.append(Entry(path, node))
 
-    def _timed(self, node: Node) -> Node:
+    def _written(self, node: Node) -> Node:
         """The node as the layer has it: its time in whole seconds and not after the clamp, no size but a file's."""
         mtime = node.mtime - node.mtime % SECOND
-        if self._clamp is not None:
-            mtime = min(mtime, self._clamp)
-        size = node.size if node.kind is Kind.FILE else 0
-        if mtime == node.mtime and size == node.size:
-            return node
-        # Written out: replace() takes three times as long, and this is done for each file.
+        if self._clamp is not None and mtime > self._clamp:
+            mtime = self._clamp
+        # Not replace(), which takes three times as long: this is done for each file.
         return Node(
-            node.kind, node.mode, node.uid, node.gid, mtime, size, node.link, node.device, node.xattrs, node.type
-        )
+            node.kind, node.mode & 0o7777, node.uid, node.gid, mtime, node.size if node.kind is Kind.FILE else 0,
+            node.link, node.device, node.xattrs, FLAGS.get(node.kind, node.type),
+        )  # fmt: skip
 
     def __enter__(self) -> Self:
         return self

@@ -12,6 +12,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from dockyard.content.tar import BLOCK, MAX_HEADER, Kind
+from dockyard.content.tar_headers import MAX_ID, SECOND
 from dockyard.errors import Unsupported
 
 if TYPE_CHECKING:
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 
     from dockyard.content.trees import Node
 
-SECOND = 10**9
 END = bytes(2 * BLOCK)
 """What ends an archive."""
 _FIELDS = struct.Struct("100s8s8s8s12s12s8s1s100s8s32s32s8s8s155s12x")
 _SMALL, _LARGE = 8**7 - 1, 8**11 - 1  # the most that fits a field of 8, of 12 bytes
-_TYPES = {Kind.FILE: b"0", Kind.HARDLINK: b"1", Kind.SYMLINK: b"2", Kind.FOLDER: b"5"}
+FLAGS = {Kind.FILE: b"0", Kind.HARDLINK: b"1", Kind.SYMLINK: b"2", Kind.FOLDER: b"5"}
+"""The type flag of each kind but devices and pipes, which their nodes have."""
 _DEVICES = (b"3", b"4", b"6")
 
 
@@ -38,9 +39,13 @@ def header(path: str, node: Node, *, records: Mapping[str, bytes] | None = None,
     name, link = path.encode(errors="surrogateescape"), node.link.encode(errors="surrogateescape")
     if b"\0" in name or b"\0" in link:
         raise Unsupported(f"{path!r} or its link has a zero byte in it, which a tar can't hold")
-    kind = _TYPES.get(node.kind, node.type)
+    kind = FLAGS.get(node.kind, node.type)
     if node.kind is Kind.SPECIAL and kind not in _DEVICES:
         raise Unsupported(f"{path!r} is neither a file, a folder, a link, a device nor a pipe: a tar can't hold it")
+    if node.uid > MAX_ID or node.gid > MAX_ID:
+        raise Unsupported(
+            f"{path!r} has the owner {node.uid}:{node.gid}; {MAX_ID} is the largest that a layer may have"
+        )
     if node.kind is Kind.FOLDER:
         name += b"/"
     prefix = b""

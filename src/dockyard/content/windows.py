@@ -12,7 +12,7 @@ import base64
 from typing import TYPE_CHECKING
 
 from dockyard.content.tar import Kind
-from dockyard.content.tar_writer import SECOND
+from dockyard.content.tar_headers import SECOND
 from dockyard.content.trees import Node
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from dockyard.content.compress import Gzip, Plain
+from dockyard.content.compress import Plain
+from dockyard.content.frames import Frames
 from dockyard.content.protocols import CHUNK
 from dockyard.content.tar import Kind, climbs_out, members
 from dockyard.engine.changes import apply_changes
@@ -12,7 +13,7 @@ from dockyard.engine.times import text
 from dockyard.errors import ArchiveInvalid
 from dockyard.oci import media_types, strict_json
 from dockyard.oci.descriptor import Descriptor
-from dockyard.oci.digest import Digest, Hasher
+from dockyard.oci.digest import Digest
 from dockyard.oci.manifest import make_image
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def import_image(
 
 def _layer(store: Images, source: BinaryIO) -> tuple[Descriptor, Digest]:
     """Keep a tar as a gzip layer; return that, and the digest of the plain bytes."""
-    with store.files.create() as blob, Gzip(blob.write) as gzip:
+    with store.files.create() as blob, Frames(blob.write) as gzip:
         tar = _Passing(Plain(source), gzip)
         for member in members(cast("BinaryIO", tar)):
             if climbs_out(member.name) or (member.kind is Kind.HARDLINK and climbs_out(member.link)):
@@ -69,16 +70,15 @@ def _layer(store: Images, source: BinaryIO) -> tuple[Descriptor, Digest]:
         digest = blob.digest
         store.hold(digest)
         blob.commit()
-        return Descriptor(media_types.OCI_LAYER_GZIP, digest, blob.size), tar.hasher.digest()
+        return Descriptor(media_types.OCI_LAYER_GZIP, digest, blob.size), gzip.diff_id
 
 
 class _Passing:
     """A file whose bytes go into a layer as they are read."""
 
-    def __init__(self, plain: Plain, gzip: Gzip) -> None:
+    def __init__(self, plain: Plain, gzip: Frames) -> None:
         self._plain, self._gzip = plain, gzip
         self._piece, self._at = b"", 0
-        self.hasher = Hasher()
 
     def read(self, size: int) -> bytes:
         """Read up to ``size`` bytes."""
@@ -94,6 +94,5 @@ class _Passing:
 
     def _next(self) -> bool:
         self._piece, self._at = self._plain.read(CHUNK), 0
-        self.hasher.update(self._piece)
         self._gzip.write(self._piece)
         return bool(self._piece)

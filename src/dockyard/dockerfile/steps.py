@@ -6,7 +6,7 @@ Everything about an image's config is decided here; only what the files will be 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ class Mount:
 class RunAction:
     """Run ``words`` and keep what changed. ``env`` is all it sees: the image's environment and build arguments.
 
-    ``scripts`` are files by absolute path that are there while it runs, and only then.
+    ``scripts`` are files by absolute path that are there while it runs, and only then. ``transient`` are the names in
+    ``env`` that say how to reach the network, not what to make: they are in no history and decide no cache.
     """
 
     words: tuple[str, ...]
@@ -69,6 +70,7 @@ class RunAction:
     network: str = "default"  # default, none, host
     security: str = "sandbox"
     scripts: tuple[tuple[str, str], ...] = ()
+    transient: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +98,13 @@ class CopyAction:
 
 @dataclass(frozen=True, slots=True)
 class FolderAction:
-    """Make a folder and its parents unless they are there: what WORKDIR does to the files."""
+    """Make a folder and its parents unless they are there: what WORKDIR does to the files.
+
+    ``owner`` is who owns what is made, as USER and --chown write it; root where it is empty.
+    """
 
     path: str
+    owner: str = ""
 
 
 Action = RunAction | CopyAction | FolderAction
@@ -108,8 +114,9 @@ Action = RunAction | CopyAction | FolderAction
 class Step:
     """One instruction to carry out.
 
-    ``text`` is what progress shows, ``created_by`` what the image's history says. ``config`` is the image config's
-    ``config`` object after it; ``author`` the image's. Without an ``action`` it changes nothing but the config.
+    ``text`` is what progress shows, ``created_by`` what the image's history says; where that is empty, history does
+    not mention the step. ``config`` is the image config's ``config`` object after it; ``author`` the image's. Without
+    an ``action`` it changes nothing but the config.
     """
 
     location: Location
@@ -134,10 +141,15 @@ class StageHead:
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:
-    """A stage ready to be built: its steps, and all places that they need files from."""
+    """A stage ready to be built: its steps, and all places that they need files from.
+
+    ``arguments`` are the build arguments at its end, which a stage that starts from it begins with. ``unused_args``
+    are those that nothing in the file and in this stage's triggers declares.
+    """
 
     head: StageHead
     steps: tuple[Step, ...]
     needs: tuple[Origin, ...]
     config: Mapping[str, Any]  # after the last step, or the base's where there is none
     unused_args: tuple[str, ...] = ()
+    arguments: Mapping[str, str | None] = field(default_factory=dict)

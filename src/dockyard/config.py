@@ -18,7 +18,7 @@ from dockyard.oci.reference import DOCKER_HUB, parse_reference
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-T = TypeVar("T", "ClientSettings", "ServeSettings", "BuildSettings")
+T = TypeVar("T", bound="ClientSettings | ServeSettings | BuildSettings")
 
 _DURATION = re.compile(r"(\d+)([smhd]?)", re.ASCII)
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}

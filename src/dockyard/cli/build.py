@@ -76,16 +76,16 @@ def build(session: Session, /, context: str, **flags: Any) -> int:
     the stages that the target needs are built, side by side where they can be.
     """
     _be_root()
-    if flags["check"]:
-        from dockyard.cli.build_checks import check_file
-
-        return check_file(session, context, flags["file"])
     from dockyard.cli.build_progress import build_progress
 
     quiet = flags["quiet"] or flags["progress"] == "quiet"
     if flags["quiet"] and flags["progress"] not in ("auto", "quiet"):
         raise Invalid(f"progress={flags['progress']} and quiet cannot be used together")
     request = _request(session, context, flags)
+    if flags["check"]:
+        from dockyard.cli.build_checks import check_file
+
+        return check_file(session, request)
     to_stdout = any(output.dest == "-" for output in request.outputs)
     if to_stdout and sys.stdout.isatty():
         raise Invalid("refusing to write an archive to a terminal", hint="Add dest=FILE to --output.")
@@ -117,8 +117,7 @@ def _request(session: Session, context: str, flags: dict[str, Any]) -> BuildRequ
     named = [name for output in outputs if output.type == "image" for name in output.names]
     tags = tuple(dict.fromkeys([*flags["tags"], *named]))
     for tag in tags:
-        if session.reference(tag).digest:
-            raise Invalid(f'invalid tag "{tag}": an image that is built can\'t be named by a digest')
+        _check_tag(session, tag)
     if not tags and any(output.push for output in outputs):
         raise Invalid("tag is needed when pushing to registry", hint="Name the image with -t.")
     build_args = read.read_build_args(flags["build_arg"], session.environ)
@@ -148,6 +147,15 @@ def _request(session: Session, context: str, flags: dict[str, Any]) -> BuildRequ
         default_registry=settings.default_registry,
         cache_bytes=settings.cache_size,
     )
+
+
+def _check_tag(session: Session, tag: str) -> None:
+    try:
+        has_digest = bool(session.reference(tag).digest)
+    except Invalid as error:
+        raise Invalid(f'invalid tag "{tag}": {error.message}', hint=error.hint) from None
+    if has_digest:
+        raise Invalid(f'invalid tag "{tag}": what is built can have no digest in its name')
 
 
 def _tell(built: Built, iidfile: str, metadata_file: str, prints: bool) -> None:

@@ -1,0 +1,149 @@
+"""Layers become files: each is unpacked by a process of its own that is shut into the folder it fills.
+
+``apply_layer`` starts that process (``content/unpacking``), hands it two open files, the blob and the folder, and
+believes nothing of what it prints beyond its form. Nothing here reads a tar header or follows a path of a layer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dockyard
+from dockyard import errors
+from dockyard.content.folders import storage_errors
+from dockyard.content.implied_folders import describe_implied
+from dockyard.errors import DockyardError, Unavailable
+from dockyard.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Literal
+
+__all__ = ["Applied", "Limits", "apply_layer", "overlay_prefix"]
+
+_START = (
+    "import sys, json; order = json.loads(sys.argv[1]); sys.path[:] = order['path']; "
+    "from dockyard.content.unpacking import main; main(order)"
+)
+_ANSWER = 64 * 1024 * 1024
+_WHOLE = ["0", "0", "4294967295"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one layer may need: plain bytes, files and folders, and growth above ``ratio_from`` bytes."""
+
+    bytes: int = 2**40
+    entries: int = 2_000_000
+    ratio: int = 250
+    ratio_from: int = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A layer that was unpacked: the digest and number of its plain bytes, and what could not be kept of it."""
+
+    diff_id: Digest
+    entries: int
+    size: int
+    notices: tuple[str, ...] = ()
+
+
+def overlay_prefix() -> str:
+    """What overlayfs's attributes begin with for this process: ``trusted.`` needs the system's own root."""
+    return "trusted.overlay." if Path("/proc/self/uid_map").read_text().split() == _WHOLE else "user.overlay."
+
+
+def apply_layer(
+    blob: Path,
+    target: Path,
+    *,
+    whiteouts: Literal["overlay", "remove"],
+    limits: Limits = Limits(),
+    lowers: Sequence[Path] = (),
+    sync: bool = True,
+) -> Applied:
+    """Unpack a layer (tar, plain or with gzip or zstd) into the folder ``target``.
+
+    With ``overlay`` the folder is this layer's alone: what it removes becomes marks that overlayfs reads, and folders
+    in the path of a member that no member describes are as in ``lowers``, the unpacked layers below it, lowest
+    first. With ``remove`` the folder has the layers below in it. Folders that nothing describes are root's, 0755.
+
+    The digest is that of all plain bytes, whatever follows the archive's end included; the caller compares it. With
+    ``sync`` all is durable when it returns. After an error the folder has some of the layer in it: remove it with
+    ``content.tree_removal.remove_tree``. Blocks; several may run at once for different folders.
+
+    ArchiveInvalid where the layer can't be what it says, climbs out, or is over a limit; Denied where this user may
+    not; Full; Unavailable.
+    """
+    with storage_errors(target), open(blob, "rb", buffering=0) as content:
+        folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            opaque = overlay_prefix() + "opaque" if whiteouts == "overlay" else ""
+            order = {"blob": content.fileno(), "target": folder, "opaque": opaque, "path": _path(), **asdict(limits)}
+            answer = _answer(order)
+            applied = Applied(
+                Digest.parse(f"sha256:{answer['diff_id']}"),
+                int(answer["entries"]),
+                int(answer["size"]),
+                tuple(answer["notices"]),
+            )
+            if lowers:
+                describe_implied(folder, answer["implied"], lowers)
+            if sync:
+                _sync(folder)
+        finally:
+            os.close(folder)
+    return applied
+
+
+def _path() -> list[str]:
+    """Where this process has its modules from: the other one, which looks at no settings, gets them from there."""
+    places = [place for place in sys.path if os.path.isabs(place)]
+    return [*places, str(Path(dockyard.__path__[0]).parent)]
+
+
+def _answer(order: dict[str, Any]) -> dict[str, Any]:
+    # Two arenas: with more, the C library would look up the number of processors in files of the layer.
+    environment = {"MALLOC_ARENA_MAX": "2"}
+    if library_path := os.environ.get("LD_LIBRARY_PATH"):
+        environment["LD_LIBRARY_PATH"] = library_path
+    command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _START, json.dumps(order)]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
+        cwd="/", pass_fds=(order["blob"], order["target"]),
+    ) as process:  # fmt: skip
+        try:
+            raw = process.stdout.read(_ANSWER) if process.stdout else b""
+        except BaseException:
+            process.kill()
+            raise
+        if len(raw) == _ANSWER:
+            process.kill()
+    try:
+        answer: dict[str, Any] = json.loads(raw)
+    except ValueError:
+        raise Unavailable(f"the unpacking of a layer ended early ({process.returncode})") from None
+    if "error" in answer:
+        raise _error(answer)
+    return answer
+
+
+def _error(answer: dict[str, Any]) -> DockyardError:
+    kind = getattr(errors, answer["error"], None) if answer["error"] else Unavailable
+    if not (isinstance(kind, type) and issubclass(kind, DockyardError)):
+        kind = Unavailable
+    return kind(str(answer["message"]), hint=answer.get("hint"))
+
+
+def _sync(folder: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).syncfs(folder):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

@@ -1,0 +1,2 @@
+FROM corpus.test/base
+COPY . /all

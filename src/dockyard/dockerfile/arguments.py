@@ -16,7 +16,6 @@ from dockyard.dockerfile import instructions as to
 from dockyard.dockerfile.durations import nanoseconds
 from dockyard.dockerfile.heredocs import opener
 from dockyard.dockerfile.words import quoted, spaced
-from dockyard.errors import Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +27,8 @@ _STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII)
 _BETWEEN = re.compile(r"[\t\v\f\r ]+")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,10}", re.ASCII)
 _MILLISECOND = 10**6
+_DURATIONS = "write it as 30s, 1m30s or 500ms"
+_RETRIES = "write it as --retries=3"
 
 
 def read_from(request: Request) -> to.From:
@@ -153,7 +154,9 @@ def read_healthcheck(request: Request) -> to.Healthcheck:
         raise _at_least_one(request)
     if kind.upper() == "NONE":
         if rest:
-            raise request.error("HEALTHCHECK NONE takes no arguments", word=rest[0], hint="HEALTHCHECK NONE")
+            raise request.error(
+                "HEALTHCHECK NONE takes no arguments", word=rest[0], hint="write it as: HEALTHCHECK NONE"
+            )
         return to.Healthcheck(request.location, request.text, None)
     if kind.upper() != "CMD":
         problem = f'Unknown type "{kind.upper()}" in HEALTHCHECK (try CMD)'
@@ -162,9 +165,10 @@ def read_healthcheck(request: Request) -> to.Healthcheck:
         _check_duration(request, name)
     _check_retries(request)
     head = replace(request.statement.head, args="".join(rest))
-    command = _command(replace(request, statement=replace(request.statement, head=head)), may_be_empty=True)
-    if not command.words:
+    inner = replace(request, statement=replace(request.statement, head=head))
+    if not inner.args or inner.json() == ():
         raise request.error("Missing command after HEALTHCHECK CMD")
+    command = _command(inner)
     return to.Healthcheck(
         request.location, request.text, command, request.value("interval"), request.value("timeout"),
         request.value("start-period"), request.value("start-interval"), request.value("retries"),
@@ -253,10 +257,10 @@ def _check_duration(request: Request, name: str) -> None:
         return
     try:
         length = nanoseconds(request.value(name))
-    except Invalid as error:
-        raise request.bad_flag(name, error.message, "write it as 30s, 1m30s or 500ms") from None
+    except ValueError as error:
+        raise request.bad_flag(name, str(error), _DURATIONS) from None
     if length and length < _MILLISECOND:
-        raise request.bad_flag(name, f'Interval "{name}" cannot be less than 1ms', "write it as 30s, 1m30s or 500ms")
+        raise request.bad_flag(name, f'Interval "{name}" cannot be less than 1ms', _DURATIONS)
 
 
 def _check_retries(request: Request) -> None:
@@ -264,6 +268,6 @@ def _check_retries(request: Request) -> None:
     if not text:
         return
     if not _NUMBER.fullmatch(text) or int(text) >= 1 << 31:
-        raise request.bad_flag("retries", f'strconv.ParseInt: parsing "{text}": invalid syntax', "write a whole number")
+        raise request.bad_flag("retries", f'--retries is no whole number: "{text}"', _RETRIES)
     if int(text) < 0:
-        raise request.bad_flag("retries", f"--retries cannot be negative ({int(text)})", "write a whole number")
+        raise request.bad_flag("retries", f"--retries cannot be negative ({int(text)})", _RETRIES)

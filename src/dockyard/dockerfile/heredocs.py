@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dockyard.dockerfile.words import shell_words
 
-_OPENER = re.compile(r"[0-9]*<<(-?)([^<]+)")
+_OPENER = re.compile(r"[0-9]*<<(-?+)([^<]+)")
 _NAME = re.compile(r"""'([^']*)'|"((?:\\.|[^"\\])*+)"|\\(.)|([^'"\\$]+)|(.)""", re.DOTALL)
 _ESCAPED = re.compile(r'\\(["\\$])')
 _TABS = re.compile(r"^\t+", re.MULTILINE)

@@ -96,7 +96,7 @@ def statements(source: Source) -> Iterator[Statement]:
     """The statements of ``source`` in order; raise :class:`DockerfileInvalid` for a here-document without an end."""
     lines, escape = source.lines, source.escape
     comments: list[str] = []
-    index = 0
+    index = len(source.directives)  # each has a line, and they are the first
     while index < len(lines):
         line = lines[index].lstrip(SPACE)
         index += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,10 +67,10 @@ class Request:
             raise self.error("when using JSON array syntax, arrays must be comprised of strings only") from None
 
     def error(self, message: str, *, word: str = "", hint: str | None = None) -> DockerfileInvalid:
-        """An error at the first argument that begins with ``word``, or at the keyword, to be raised."""
+        """An error at the argument ``word``, or at the keyword, to be raised."""
         head = self.statement.head
-        found = head.args.find(word) if word else -1
-        at = head.args_at + found if found >= 0 else head.word_at
+        found = re.search(rf"(?<!\S){re.escape(word)}", head.args) if word else None
+        at = head.args_at + found.start() if found else head.word_at
         return self.statement.error(message, at, hint or f"write it as: {self.form.syntax[0]}")
 
     def bad_flag(self, name: str, message: str, hint: str) -> DockerfileInvalid:

@@ -85,7 +85,7 @@ def build(session: Session, /, context: str, **flags: Any) -> int:
     if flags["check"]:
         from dockyard.cli.build_checks import check_file
 
-        return check_file(session, request)
+        return check_file(request)
     to_stdout = any(output.dest == "-" for output in request.outputs)
     if to_stdout and sys.stdout.isatty():
         raise Invalid("refusing to write an archive to a terminal", hint="Add dest=FILE to --output.")

@@ -3,44 +3,62 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from dockyard.cli.excerpt import excerpt
-from dockyard.cli.failures import plain
+from dockyard.cli.failures import plain, say
+from dockyard.cli.grammar import ERROR
 from dockyard.dockerfile.check_options import check_options
 from dockyard.dockerfile.checks import check, refuse
 from dockyard.dockerfile.parser import parse
 from dockyard.engine.build_context import open_context
-from dockyard.engine.build_events import BuildRequest
 from dockyard.engine.vertices import Vertices
+from dockyard.errors import DockerfileInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dockyard.cli.session import Session
     from dockyard.dockerfile.check_rules import Finding
+    from dockyard.dockerfile.ignore import IgnoreRules
     from dockyard.dockerfile.instructions import Dockerfile
+    from dockyard.engine.build_events import BuildRequest
 
 OPTIONS = "BUILDKIT_DOCKERFILE_CHECK"
 """The build argument that says what is checked instead of the file's own directive."""
 
 
-def check_file(session: Session, request: BuildRequest) -> int:
+def check_file(request: BuildRequest) -> int:
     """Check the Dockerfile of a build; return the exit code: 1 where the file says that a finding is an error."""
-    images = session.engine.images
-    images.make()
-    silent = Vertices(lambda event: None, time.time)
-    with open_context(request, silent, sys.stdin.buffer, images.files.ingest) as context:
-        dockerfile = parse(context.dockerfile, name=context.dockerfile_name)
+    dockerfile, rules = _opened(request)
     options = check_options(dockerfile, request.build_args.get(OPTIONS))
-    findings = check(dockerfile, options=options)
+    findings = check(dockerfile, options=options, ignored=rules.excludes)
     click.echo(report(dockerfile, findings))
-    if options.error:
-        refuse(dockerfile, findings)
+    try:
+        if options.error:
+            refuse(dockerfile, findings)
+    except DockerfileInvalid as error:
+        say(f"ERROR: {error.problem}")  # its place has been shown
+        return ERROR
     return 0
+
+
+def _opened(request: BuildRequest) -> tuple[Dockerfile, IgnoreRules]:
+    """The Dockerfile, and what ``.dockerignore`` says. The context may have to be fetched; it is gone afterwards."""
+    silent = Vertices(lambda event: None, time.time)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_context(request, silent, sys.stdin.buffer, Path(folder)) as context,
+    ):
+        try:
+            return parse(context.dockerfile, name=context.dockerfile_name), context.rules
+        except DockerfileInvalid as error:
+            error.lines = tuple(context.dockerfile.splitlines())
+            raise
 
 
 def report(dockerfile: Dockerfile, findings: Sequence[Finding]) -> str:

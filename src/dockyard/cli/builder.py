@@ -27,6 +27,8 @@ COLUMNS = Columns(
     },
     ("ID", "Reclaimable", "Size", "LastUsedSince", "Description"),
 )  # fmt: skip
+USAGE = Columns(COLUMNS.headers, ("ID", "CacheType", "Size", "CreatedSince", "LastUsedSince", "Shared"))
+"""What ``system df -v`` shows of each."""
 _SHOWN = 60
 """Characters of a step's text in the table."""
 _DANGLING = "WARNING! This will remove all dangling build cache."

@@ -117,12 +117,13 @@ def info(session: Session, form: str) -> None:
 
 @command()
 @click.option("--format", "form", default="", metavar="string", help=LIST_FORMAT)
-@click.option("-v", "--verbose", is_flag=True, help="Show what each image takes")
+@click.option("-v", "--verbose", is_flag=True, help="Show what each image and each piece of cache takes")
 @click.pass_obj
 def df(session: Session, form: str, verbose: bool) -> None:
     """Show disk usage
 
-    ACTIVE images have a tag; RECLAIMABLE is what 'dockyard image prune' would free.
+    ACTIVE images have a tag; RECLAIMABLE is what 'dockyard image prune' and
+    'dockyard builder prune' would free.
     """
     if verbose and form:
         raise Invalid("the verbose and the format options conflict")
@@ -130,9 +131,13 @@ def df(session: Session, form: str, verbose: bool) -> None:
     if verbose:
         now = time.time()
         rows = [_image_row(image, now) for image in usage.details]
-        click.echo(f"Images space usage:\n\n{lines(rows, _IMAGES)}", nl=False)
+        click.echo(f"Images space usage:\n\n{lines(rows, _IMAGES)}")
+        from dockyard.cli.builder import USAGE, cache_row
+
+        kept = [cache_row(row, now, short=True) for row in session.engine.build_cache()]
+        click.echo(f"Build cache usage: {human_size(usage.build_cache.size)}\n\n{lines(kept, USAGE)}", nl=False)
         return
-    kinds = {"Images": usage.images, "Partial Downloads": usage.partial}
+    kinds = {"Images": usage.images, "Build Cache": usage.build_cache, "Partial Downloads": usage.partial}
     click.echo(lines([_usage_row(kind, found) for kind, found in kinds.items()], _USAGE, form), nl=False)
 
 

@@ -22,11 +22,12 @@ from dockyard.engine.build_events import Built, Output
 from dockyard.engine.build_state import State
 from dockyard.engine.cache import BuildCache, oldest_over
 from dockyard.engine.cache_transfer import export_records, imported
-from dockyard.engine.places import Places
-from dockyard.engine.stage import Stage, Works
+from dockyard.engine.places import Contexts, Places
+from dockyard.engine.stage import Stage
 from dockyard.engine.vertices import Vertices
+from dockyard.engine.works import Works
 from dockyard.errors import BuildFailed
-from dockyard.oci.platform import Platform, host_platform
+from dockyard.oci.platform import host_platform
 from dockyard.oci.reference import parse_reference
 
 if TYPE_CHECKING:
@@ -36,12 +37,12 @@ if TYPE_CHECKING:
     from dockyard.content.http import RegistryClient
     from dockyard.dockerfile.instructions import Dockerfile
     from dockyard.dockerfile.steps import StageHead
-    from dockyard.engine.build_context import BuildContext
     from dockyard.engine.build_events import BuildEvent, BuildRequest
     from dockyard.engine.images import Images
     from dockyard.engine.lookup import Names
     from dockyard.oci.descriptor import Descriptor
     from dockyard.oci.digest import Digest
+    from dockyard.oci.platform import Platform
     from dockyard.oci.reference import Reference
 
     Connect = Callable[[str], RegistryClient]
@@ -76,8 +77,8 @@ async def build(
             for place in request.cache_from
         ]
         works = Works(session, request, vertices, threads, caches)
-        stack.enter_context(works)
-        graphs = [_Graph(works, bases, context, file, platform, len(wanted) > 1) for platform in wanted]
+        contexts = stack.enter_context(Contexts(works, context))
+        graphs = [_Graph(works, bases, contexts, file, platform, several=len(wanted) > 1) for platform in wanted]
         states = await together(graph.build() for graph in graphs)
         for word in sorted(set.intersection(*(graph.unused for graph in graphs))):
             works.warn(f"[Warning] One or more build-args [{word}] were not consumed")
@@ -97,9 +98,10 @@ class _Graph:
         self,
         works: Works,
         bases: BaseImages,
-        context: BuildContext,
+        contexts: Contexts,
         file: Dockerfile,
         platform: Platform,
+        *,
         several: bool,
     ) -> None:
         request = works.request
@@ -119,7 +121,7 @@ class _Graph:
         self._prefix = f"{platform} " if several else ""
         self._exact = bool(request.platforms)
         self._results: dict[int, asyncio.Future[State]] = {}
-        self._places = Places(works, context, bases, self._result, platform)
+        self._places = Places(works, contexts, bases, self._result)
         self._group = asyncio.TaskGroup()
         self.unused: set[str] = set(request.build_args)
 
@@ -197,7 +199,7 @@ async def _deliver(
     if any(output.type not in ("local", "tar") for output in wanted):
         with works.vertices.vertex("exporting to image" if request.outputs in ((), None) else "exporting") as vertex:
             target, image = await in_thread(works.threads, outputs.store, images, states)
-            if any(output.type == "image" for output in wanted):
+            if target and any(output.type == "image" for output in wanted):
                 await in_thread(works.threads, images.name, target, names)
                 vertex.status(f"writing image {image}")
                 for name in names:

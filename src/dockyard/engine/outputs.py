@@ -55,18 +55,18 @@ def write(
     images: Images,
     output: Output,
     states: Sequence[State],
-    target: Descriptor,
+    target: Descriptor | None,
     names: Sequence[Reference],
     stdout: BinaryIO | None,
 ) -> None:
-    """Write a result as ``oci``, ``docker``, ``tar`` or ``local``. Invalid; Full; Unavailable."""
+    """Write a result as ``tar`` or ``local``, or a stored ``target`` as ``oci`` or ``docker``. Invalid; Full."""
     if output.type == "local":
         _local(images, states, Path(output.dest))
         return
     with _opened(output.dest, stdout) as out:
         if output.type == "tar":
             _tar(images, states, out)
-        else:
+        elif target:
             pack(out, images.files, [(target, names)], "docker" if output.type == "docker" else "oci")
 
 

@@ -101,7 +101,7 @@ class Stage:
         refuse_foreign(state.platform)
         origins = [mount.origin for mount in action.mounts if mount.origin and mount.type == "bind"]
         inputs = [
-            await self._places.identity(mount.origin, mount.source, state.platform)
+            await self._places.identity(mount.origin, state.platform, mount.source)
             for mount in action.mounts
             if mount.origin and mount.type == "bind"
         ]
@@ -140,14 +140,14 @@ class Stage:
 
     async def _copy(self, step: Step, action: CopyAction, state: State, vertex: Vertex) -> Record:
         works = self._works
-        quick = await self._places.quick_identity(action.origin, state.platform)
+        quick = await self._places.identity(action.origin, state.platform)
         if quick:  # what a stage or image is, is known without reading it
             key = self._key(step, state, [quick])
             async with works.lock(key):
                 if record := await works.recall(key, self._plan.head.index):
                     vertex.cached()
                     return record
-        plan = await self._places.plan(action, state, vertex)
+        plan = await self._places.plan(action, state.platform, vertex)
         exact = self._key(step, state, [await works.run(plan.checksum)])
         record = await self._cached(exact, vertex, lambda: works.run(self._write, plan, step, state))
         if quick:
@@ -156,7 +156,7 @@ class Stage:
 
     def _write(self, plan: CopyPlan, step: Step, state: State) -> Record:
         target = tree_of(self._works.images, state.layers, windows=state.platform.os == "windows")
-        entries = plan.entries(target, time=self._works.time(state))
+        entries = plan.entries(target, time=self._works.time(state) * SECOND)
         return self._works.write(entries, state, text=step.text, kind="file")
 
     def _folder(self, action: FolderAction, step: Step, state: State) -> Record:

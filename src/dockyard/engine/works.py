@@ -13,6 +13,7 @@ from dockyard.content.threads import in_thread
 from dockyard.engine.build_state import Layer
 from dockyard.engine.cache import BuildCache, Record
 from dockyard.engine.checksums import Checksums
+from dockyard.engine.fetching import Fetcher
 from dockyard.engine.layer_trees import index_path
 from dockyard.engine.snapshots import Snapshots, next_chain
 from dockyard.errors import BuildFailed
@@ -49,6 +50,7 @@ class Works:
         self.images, self.request, self.vertices, self.threads = images, request, vertices, threads
         self.snapshots, self.cache = Snapshots(images), BuildCache(images.root)
         self.checksums = Checksums(images.root / "context-hashes")
+        self.fetcher = Fetcher(images.root / "fetched")
         self._caches = caches
         self._stopped = threading.Event()
         self._locks: dict[str, asyncio.Lock] = {}

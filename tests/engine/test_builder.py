@@ -226,7 +226,7 @@ async def test_the_history_of_an_image_can_not_poison_the_cache(builds: Builds) 
     builds.engine.prune_build_cache(all=True)
     await builds(text)
 
-    assert builds.names(Progress.CACHED) == ["[1/2] FROM docker.io/library/busybox"]
+    assert builds.names(Progress.CACHED) == ["[1/2] FROM docker.io/library/busybox:latest"]
     assert layout
 
 

@@ -17,6 +17,7 @@ from dockyard.engine.emulation import refuse_foreign
 from dockyard.engine.layer_trees import tree_of
 from dockyard.engine.running import RunOptions, run
 from dockyard.errors import BuildFailed
+from dockyard.oci.reference import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -50,9 +51,8 @@ class Stage:
         number, total = 0, count
         if plan.head.base.where is not Where.SCRATCH:
             number, total = 1, count + 1
-            shown = plan.head.base.name or f"stage {plan.head.base.stage}"
             if plan.head.base.where is not Where.STAGE:
-                with self._works.vertices.vertex(f"[{self._prefix}1/{total}] FROM {shown}") as vertex:
+                with self._works.vertices.vertex(f"[{self._prefix}1/{total}] FROM {self._shown()}") as vertex:
                     vertex.cached()
         for step in plan.steps:
             if step.action is None:
@@ -68,6 +68,13 @@ class Stage:
                     raise
             state = state.after(step, record.layer, record.newest, self._works.request.epoch)
         return state
+
+    def _shown(self) -> str:
+        """What the stage starts from, with its full name."""
+        base = self._plan.head.base
+        if base.where is Where.IMAGE:
+            return str(parse_reference(base.name, default_registry=self._works.request.default_registry).tagged())
+        return base.name
 
     async def _record(self, step: Step, action: Action, state: State, vertex: Vertex) -> Record:
         if isinstance(action, CopyAction):
@@ -156,7 +163,7 @@ class Stage:
 
     def _write(self, plan: CopyPlan, step: Step, state: State) -> Record:
         target = tree_of(self._works.images, state.layers, windows=state.platform.os == "windows")
-        entries = plan.entries(target, time=self._works.time(state) * SECOND)
+        entries = plan.entries(target, time=self._works.time(state))
         return self._works.write(entries, state, text=step.text, kind="file")
 
     def _folder(self, action: FolderAction, step: Step, state: State) -> Record:

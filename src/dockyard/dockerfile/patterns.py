@@ -38,7 +38,10 @@ def has_wildcard(text: str) -> bool:
 @lru_cache(1024)
 def compile_pattern(text: str) -> Pattern:
     """Read a pattern; raise :class:`Invalid` where it is malformed."""
-    return Pattern(text, tuple(_tokens(text)))
+    tokens = tuple(_tokens(text))
+    stars = sum(token.kind in (_FOLDERS, _REST, _STAR) for token in tokens)
+    whole = "".join(token.expression.pattern for token in tokens)
+    return Pattern(text, tokens, re.compile(whole, re.DOTALL) if stars <= _MOST_STARS else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +55,15 @@ class _Token:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern that is well-formed."""
+    """A pattern that is well-formed; ``expression`` is one for the whole of it, where that is quick for every path."""
 
     text: str
     tokens: tuple[_Token, ...] = field(repr=False)
+    expression: re.Pattern[str] | None = field(repr=False)
 
     def matches(self, path: str) -> bool:
         """Whether the pattern means the whole of ``path``."""
-        expression = _whole(self)
-        return expression.fullmatch(path) is not None if expression else self._follow(path)
+        return self.expression.fullmatch(path) is not None if self.expression else self._follow(path)
 
     def _follow(self, path: str) -> bool:
         """The same without a regular expression for the whole: all positions at once, token by token."""
@@ -89,15 +92,6 @@ def _spread(positions: set[int], path: str) -> Iterator[int]:
             end = path.find("/", position)
             done = len(path) if end < 0 else end
             yield from range(position, done + 1)
-
-
-@lru_cache(1024)
-def _whole(pattern: Pattern) -> re.Pattern[str] | None:
-    """One regular expression, where that is quick for every path."""
-    stars = sum(token.kind in (_FOLDERS, _REST, _STAR) for token in pattern.tokens)
-    if stars > _MOST_STARS:
-        return None
-    return re.compile("".join(token.expression.pattern for token in pattern.tokens), re.DOTALL)
 
 
 def _token(kind: str, text: str, expression: str) -> _Token:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from dockyard.content.copy import together
@@ -26,17 +26,18 @@ from dockyard.engine.places import Contexts, Places
 from dockyard.engine.stage import Stage
 from dockyard.engine.vertices import Vertices
 from dockyard.engine.works import Works
-from dockyard.errors import BuildFailed
+from dockyard.errors import BuildFailed, DockerfileInvalid
 from dockyard.oci.platform import host_platform
 from dockyard.oci.reference import parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import BinaryIO
 
     from dockyard.content.http import RegistryClient
     from dockyard.dockerfile.instructions import Dockerfile
     from dockyard.dockerfile.steps import StageHead
+    from dockyard.engine.build_context import BuildContext
     from dockyard.engine.build_events import BuildEvent, BuildRequest
     from dockyard.engine.images import Images
     from dockyard.engine.lookup import Names
@@ -69,6 +70,7 @@ async def build(
         await in_thread(threads, session.make)
         opened = await in_thread(threads, open_context, request, vertices, stdin, images.files.ingest)
         context = stack.enter_context(opened)
+        stack.enter_context(_shown(context))
         file = parse(context.dockerfile, name=context.dockerfile_name)
         bases = BaseImages(session, names, connect, request, vertices)
         stack.push_async_callback(bases.end)
@@ -89,6 +91,17 @@ async def build(
                 await export_records(place, records, session, connect, request.default_registry)
     await asyncio.to_thread(_bound, images, request.cache_bytes)
     return built
+
+
+@contextmanager
+def _shown(context: BuildContext) -> Iterator[None]:
+    """Give errors of the Dockerfile its text, for a message that shows what stands around."""
+    try:
+        yield
+    except DockerfileInvalid as error:
+        if error.file == context.dockerfile_name:
+            error.lines = tuple(context.dockerfile.splitlines())
+        raise
 
 
 class _Graph:

@@ -94,6 +94,11 @@ class Places:
             )
         return await self._bases.state(where, platform)
 
+    async def wait(self, origin: Origin) -> None:
+        """Wait until an earlier stage is built."""
+        if origin.where is Where.STAGE:
+            await self._result(origin.stage)
+
     async def identity(self, origin: Origin, platform: Platform, source: str | None = None) -> str:
         """What tells a place's content from another's; for a context that of ``source`` in it, ``""`` without one."""
         if state := await self._state(origin, platform):

@@ -59,6 +59,8 @@ class Stage:
                 state = state.after(step, None, 0.0, self._works.request.epoch)
                 continue
             number += 1
+            for origin in _origins(step.action):
+                await self._places.wait(origin)  # a step has not begun while another stage is still at work
             with self._works.vertices.vertex(f"[{self._prefix}{number}/{total}] {step.text}") as vertex:
                 try:
                     record = await self._record(step, step.action, state, vertex)
@@ -184,6 +186,12 @@ class Stage:
         if not entries:
             return Record(None, 0.0, step.text, "file")
         return self._works.write(iter(entries), state, text=step.text, kind="file")
+
+
+def _origins(action: Action) -> list[Origin]:
+    if isinstance(action, CopyAction):
+        return [action.origin]
+    return [mount.origin for mount in action.mounts if mount.origin] if isinstance(action, RunAction) else []
 
 
 class _Sources:

@@ -81,6 +81,8 @@ def _read(statement: Statement) -> Instruction:
     if not form:
         meant = nearest(word.upper(), BY_KEYWORD)
         hint = f"did you mean {meant}?" if meant else None
+        if not word.isalpha():
+            hint = f"does the line above lack a {statement.source.escape} at its end?"
         raise statement.error(f"unknown instruction: {_shortened(word)}", hint=hint)
     request = Request.of(statement, form)
     return _read_onbuild(request) if form.keyword == "ONBUILD" else READERS[form.keyword](request)

@@ -76,7 +76,8 @@ class LayerWriter:
         if windows:
             for name in windows_layout.FOLDERS:
                 node = self._written(Node(Kind.FOLDER, 0, mtime=implied * SECOND))
-                self._put(name, node, windows_layout.records(node, secured=False), windows_layout.bits(node))
+                records = windows_layout.records(node, secured=False)
+                self._put(name, node, records, windows_layout.bits(node), slash=False)
 
     def add(self, entry: Entry, data: BinaryIO | bytes | None = None) -> None:
         """Add a member; a file's content is read from ``data`` up to its end, and must have the node's size.
@@ -89,9 +90,11 @@ class LayerWriter:
             self._put(path, node, windows_layout.records(node), windows_layout.bits(node))
         else:
             self._put(path, node)
+        if path in TEXTS:
+            self._texts.pop(path, None)  # the last one counts
         if node.kind is not Kind.FILE:
             return
-        if path in TEXTS and not isinstance(data, bytes) and data is not None and node.size <= MAX_TEXT:
+        if path in TEXTS and data is not None and not isinstance(data, bytes) and node.size <= MAX_TEXT:
             data = data.read(node.size + 1)
         if isinstance(data, bytes) or data is None:
             content = data or b""
@@ -115,8 +118,10 @@ class LayerWriter:
             self._frames.size, max(0, newest // SECOND), self._index, self._texts,
         )  # fmt: skip
 
-    def _put(self, path: str, node: Node, records: Mapping[str, bytes] | None = None, bits: int = 0) -> None:
-        head = header(path, node, records=records, bits=bits)
+    def _put(
+        self, path: str, node: Node, records: Mapping[str, bytes] | None = None, bits: int = 0, *, slash: bool = True
+    ) -> None:
+        head = header(path, node, records=records, bits=bits, slash=slash)
         self._frames.begin(path.encode(errors="surrogateescape"), len(head), node.size)
         self._frames.write(head)
         self._index.append(Entry(path, node))

@@ -23,8 +23,39 @@ if TYPE_CHECKING:
 
 # docker's commands that ours has, and docker's flags that make no sense without its daemon, Notary, containers, or the
 # Kubernetes that version 20.10 knew: which of them are there depends on docker's version.
-DOCKERS = [words for words in COMMANDS if words[0] not in {"config", "copy", "tags", "serve", "help"}]
+OURS = {"config", "copy", "tags", "serve", "help"}
+DOCKERS = [words for words in COMMANDS if words[0] not in OURS and words != ("builder", "du")]
 WITHOUT = {
+    # Limits that a build has not, what the builder before BuildKit needed, and what only a remote builder has.
+    ("build",): {
+        "--cgroup-parent",
+        "--cpu-period",
+        "--cpu-quota",
+        "--cpu-shares",
+        "--cpuset-cpus",
+        "--cpuset-mems",
+        "--memory",
+        "--memory-swap",
+        "--security-opt",
+        "--ulimit",
+        "--isolation",
+        "--compress",
+        "--disable-content-trust",
+        "--force-rm",
+        "--rm",
+        "--squash",
+        "--stream",
+        "--allow",
+        "--annotation",
+        "--attest",
+        "--builder",
+        "--call",
+        "--debug",
+        "--no-cache-filter",
+        "--provenance",
+        "--sbom",
+    },
+    ("builder", "prune"): {"--builder", "--max-used-space", "--min-free-space", "--reserved-space", "--verbose"},
     ("image", "ls"): {"--tree"},
     ("push",): {"--disable-content-trust"},
     ("pull",): {"--disable-content-trust"},

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from dockyard.cli import reference
 from dockyard.config import SECTIONS, environment_name
+from dockyard.dockerfile import grammar, mounts
+from dockyard.dockerfile.check_rules import RULES
 
 HERE = Path(__file__).parent
 
@@ -20,8 +22,9 @@ A setting is given by a flag, by an environment variable, or in the settings fil
 `dockyard config set KEY VALUE` writes the file and keeps its comments; `dockyard config ls` shows every value and where
 it comes from; `dockyard context use` writes `context`.
 
-Times take `s`, `m`, `h` and `d` (`12h`), sizes `kB`, `MB`, `GB` and `TB` (`20GB`), lists in the environment and on the command line have commas, and yes or no is
-`true` or `false`. A key that does not exist, or a value that can't be, is an error that names the place.
+Times take `s`, `m`, `h` and `d` (`12h`), sizes `kB`, `MB`, `GB` and `TB` (`20GB`), lists in the environment and on
+the command line have commas, and yes or no is `true` or `false`. A key that does not exist, or a value that can't be,
+is an error that names the place.
 """
 
 TITLES = {
@@ -67,7 +70,66 @@ def settings() -> str:
     return "\n".join([*parts, ELSEWHERE])
 
 
-PAGES = {"reference/cli.md": reference.page, "reference/settings.md": settings}
+DOCKERFILE = """# Dockerfile
+
+<!-- Made by `make docs` from src/dockyard/dockerfile; changes belong there. -->
+
+The language is docker's: a Dockerfile that docker, BuildKit or buildah takes is taken here. This page lists what there
+is; [docker's own reference](https://docs.docker.com/reference/dockerfile/) tells it at length. What a build does with
+it is in [Build images](../how-to/build.md).
+
+## The file
+
+- **Directives** stand before everything else, as comments: `` # escape=` `` makes the backtick the escape character,
+  for Windows paths; `# check=skip=RULE,…;error=true` tunes `dockyard build --check`; `# syntax=…` is accepted, and
+  changes nothing: there is one reader.
+- **Lines** go on after the escape character; comments and, with a warning of `--check`, empty lines may stand
+  between.
+- **Here-documents** (`<<NAME`, `<<-NAME`, `<<"NAME"`) may follow RUN, COPY and ADD. Variables in them are expanded by
+  COPY and ADD, unless the name is quoted, and by the shell for RUN.
+- **Variables** come from ARG and ENV, ENV winning: `$name`, `${name}`, `${name:-word}`, `${name-word}`,
+  `${name:+word}`, `${name+word}`, `${name:?message}`, `${name?message}`, `${name#pattern}`, `${name##pattern}`,
+  `${name%pattern}`, `${name%%pattern}`, `${name/pattern/word}`, `${name//pattern/word}`.
+- **Arguments that are always there**, once a stage declares them with ARG: `TARGETPLATFORM`, `TARGETOS`,
+  `TARGETARCH`, `TARGETVARIANT`, `BUILDPLATFORM`, `BUILDOS`, `BUILDARCH`, `BUILDVARIANT`, `TARGETSTAGE`. Without ARG,
+  and without a trace in the image: `HTTP_PROXY`, `HTTPS_PROXY`, `FTP_PROXY`, `NO_PROXY`, `ALL_PROXY`, in capitals or
+  not.
+- **`.dockerignore`**, or `NAME.dockerignore` beside a Dockerfile called NAME, leaves files out of the context: one
+  pattern a line, `*`, `?`, `[…]` and `**`, `!` takes back, `#` begins a comment.
+
+## Instructions
+"""
+
+
+def dockerfile() -> str:
+    """The reference of Dockerfiles."""
+    parts = [DOCKERFILE]
+    for form in grammar.reference():
+        lines = [f"### {form.keyword}", "", f"{form.meaning}.", "", "```dockerfile", *form.syntax, "```"]
+        if form.flags:
+            lines += ["", "| flag | what it does |", "|---|---|"]
+            for flag in form.flags:
+                choices = f": {', '.join(f'`{choice}`' for choice in flag.choices)}" if flag.choices else ""
+                more = "; may be repeated" if flag.takes is grammar.Takes.VALUES else ""
+                lines.append(f"| `{flag.syntax}` | {flag.meaning}{choices}{more} |")
+        parts.append("\n".join(lines) + "\n")
+    rows = [
+        f"| `{kind}` | {', '.join(f'`{name}`' for name in sorted(names))} |" for kind, names in mounts.OPTIONS.items()
+    ]
+    table = "\n".join(["| type | options |", "|---|---|", *rows])
+    parts.append(
+        f"## Mounts of RUN\n\n`--mount=type=TYPE,OPTION=VALUE,…`; the type is `bind` where none is named.\n\n{table}\n"
+    )
+    rules = [
+        f"| `{rule.name}` | {rule.meaning}{' (only where the directive names it)' if rule.experimental else ''} |"
+        for rule in RULES
+    ]
+    checks = "\n".join(["| rule | what it asks for |", "|---|---|", *rules])
+    parts.append(f"## Checks\n\n`dockyard build --check` builds nothing and looks for these:\n\n{checks}\n")
+    return "\n".join(parts)
+
+
+PAGES = {"reference/dockerfile.md": dockerfile, "reference/cli.md": reference.page, "reference/settings.md": settings}
 
 
 def main() -> int:

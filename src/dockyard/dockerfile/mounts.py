@@ -26,13 +26,14 @@ _NAMES = {
     "destination": "target", "id": "id", "sharing": "sharing", "size": "size", "mode": "mode", "uid": "uid",
     "gid": "gid", "env": "env", **_FLAGS,
 }  # fmt: skip
-_ALLOWED = {
+OPTIONS = {
     "bind": {"from", "source", "target", "readonly", "readwrite"},
     "cache": {"from", "source", "target", "readonly", "readwrite", "id", "sharing", "mode", "uid", "gid"},
     "tmpfs": {"target", "size", "readonly", "readwrite"},
     "secret": {"id", "source", "target", "env", "required", "mode", "uid", "gid"},
     "ssh": {"id", "target", "required", "mode", "uid", "gid"},
 }
+"""What each type of mount may say."""
 _TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?", re.ASCII | re.IGNORECASE)
 _MOST_SIZE, _MOST_ID, _MOST_MODE = 2**63 - 1, 2**32 - 2, 0o7777
@@ -72,7 +73,7 @@ def parse_mount(text: str, place: MountPlace, expand: Callable[[str], str], orig
     kind = fields.pop("type", "bind").lower()
     if kind not in _TYPES:
         raise Invalid(f'unsupported mount type "{kind}": it is one of {", ".join(_TYPES)}')
-    if wrong := [name for name in fields if name not in _ALLOWED[kind]]:
+    if wrong := [name for name in fields if name not in OPTIONS[kind]]:
         raise Invalid(f"unexpected key '{wrong[0]}' for mount type '{kind}'")
     return _READERS[kind](fields, place, origin)
 

@@ -5,7 +5,6 @@ Source: docker's Dockerfile reference, sections COPY and ADD.
 
 from __future__ import annotations
 
-import posixpath
 import re
 from typing import TYPE_CHECKING
 
@@ -53,7 +52,7 @@ def copy_action(
         origin,
         tuple(sources),
         destination,
-        tuple((_file_name(document.name), content(document).encode()) for document in instruction.heredocs),
+        tuple((file_name(document), content(document).encode()) for document in instruction.heredocs),
         instruction.add,
         expand(instruction.chown),
         _checked_mode(expand(instruction.chmod)),
@@ -81,6 +80,13 @@ def is_git(source: str) -> bool:
     if source.startswith(("git://", "ssh://")) or re.match(r"[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:", source):
         return True
     return is_url(source) and re.split(r"[#?]", source, maxsplit=1)[0].endswith(".git")
+
+
+def file_name(document: Heredoc) -> str:
+    """The name of the file that a here-document is. Raise :class:`Invalid` where it is none."""
+    if "/" in document.name or document.name in ("", ".", ".."):
+        raise Invalid(f"a here-document can't be a file with the name {document.name!r}")
+    return document.name
 
 
 def _checked_mode(text: str) -> str:
@@ -112,9 +118,3 @@ def _checked_sum(text: str, sources: list[str]) -> str:
     else:
         Digest.parse(text)
     return text
-
-
-def _file_name(name: str) -> str:
-    if posixpath.basename(name) in ("", ".", ".."):
-        raise Invalid(f"a here-document can't be a file with the name {name!r}")
-    return posixpath.basename(name)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # What is longer can't be given to a program, and a few lines that name each other would fill the memory.
 MOST_GROWTH = 1024 * 1024
 _MOST_DEPTH = 50
-_SPECIAL = frozenset("@*#?-$!0")
+_SPECIAL = frozenset("@*#?-$!")
 
 
 def expand(
@@ -139,9 +139,10 @@ class _Reader:
 
     def _name(self) -> str:
         begin, first = self._at, self._peek()
-        if first in _SPECIAL and not first.isdigit():
+        if first in _SPECIAL:
             return self._next()
-        while (char := self._peek()) and (char.isdigit() if first.isdigit() else char == "_" or char.isalnum()):
+        number = first.isdecimal()
+        while (char := self._peek()) and (char.isdecimal() or (not number and (char == "_" or char.isalpha()))):
             self._at += 1
         return self._text[begin : self._at]
 

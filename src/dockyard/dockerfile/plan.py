@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dockyard.dockerfile import config as configs
 from dockyard.dockerfile import created_by, paths
 from dockyard.dockerfile import instructions as said
-from dockyard.dockerfile.copies import copy_action, sources_of
+from dockyard.dockerfile.copies import copy_action, file_name, sources_of
 from dockyard.dockerfile.expand import expand, expand_words
 from dockyard.dockerfile.mounts import MountPlace, parse_mount
 from dockyard.dockerfile.parser import parse_trigger
@@ -319,6 +319,6 @@ def _with_heredocs(instruction: said.Run, *, windows: bool) -> tuple[said.Comman
         return replace(command, words=("".join([*command.words, *parts]),)), ()
     document = documents[0]
     if not windows and document.content.startswith("#!"):
-        path = _SCRIPTS + document.name
+        path = _SCRIPTS + file_name(document)
         return replace(command, words=(path,)), ((path, document.content),)
     return replace(command, words=(document.content,)), ()

@@ -55,8 +55,6 @@ def located(file: Dockerfile, location: Location) -> Iterator[None]:
     """Say of what is wrong in the block where in the file it is: it comes out as DockerfileInvalid."""
     try:
         yield
-    except DockerfileInvalid:
-        raise
     except Invalid as error:
         source = file.lines[location.line - 1] if 0 < location.line <= len(file.lines) else ""
         raise DockerfileInvalid(

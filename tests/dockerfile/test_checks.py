@@ -43,6 +43,8 @@ def test_nothing_is_found_in_a_good_file() -> None:
     ("rule", "text", "expected"),
     [
         ("StageNameCasing", "FROM a AS Big", [(1, "Stage name 'Big' should be lowercase")]),
+        ("DuplicateStageName", "FROM a AS b\nFROM c AS B\nFROM d", [
+            (2, 'Duplicate stage name "b", stage names should be unique')]),
         ("FromAsCasing", "FROM a as b", [(1, "'as' and 'FROM' keywords' casing do not match")]),
         ("FromAsCasing", "from a AS b", [(1, "'AS' and 'from' keywords' casing do not match")]),
         ("FromAsCasing", "from a as b", []),
@@ -180,6 +182,6 @@ def test_findings_are_an_error_where_they_are_asked_to_be() -> None:
 
 
 def test_a_finding_is_of_a_rule_with_a_meaning() -> None:
-    assert len({rule.name for rule in RULES}) == len(RULES) == 20
+    assert len({rule.name for rule in RULES}) == len(RULES) == 21
     assert all(rule.meaning for rule in RULES)
     assert sorted([Finding(2, "a", ""), Finding(1, "b", "")])[0].line == 1

@@ -32,6 +32,7 @@ RULES = (
     Rule("NoEmptyContinuation", "No empty line inside an instruction"),
     Rule("ConsistentInstructionCasing", "All instructions are in upper case, or all in lower case"),
     Rule("ReservedStageName", "No stage is called scratch or context"),
+    Rule("DuplicateStageName", "Every stage has a name of its own; of several, others get the last one"),
     Rule("JSONArgsRecommended", "CMD and ENTRYPOINT are in JSON form, so that signals reach the program"),
     Rule("MaintainerDeprecated", "A label names the author, not MAINTAINER"),
     Rule("UndefinedArgInFrom", "Variables of FROM are declared by an ARG before it"),

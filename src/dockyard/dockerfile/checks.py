@@ -112,7 +112,12 @@ def _check_bases(dockerfile: Dockerfile) -> Iterator[Finding]:
     declared = {name: value for arg in dockerfile.arguments for name, value in arg.pairs}
     for arg in dockerfile.arguments:
         yield from check_secrets(arg)
+    names: set[str] = set()
     for stage in dockerfile.stages:
+        if stage.start.alias in names:
+            message = f'Duplicate stage name "{stage.start.alias}", stage names should be unique'
+            yield Finding(stage.start.location.line, "DuplicateStageName", message)
+        names |= {stage.start.alias} if stage.start.alias else set()
         yield from _check_from(stage, {**dict.fromkeys(PLATFORM_ARGS), **declared})
         if _is_default_broken(dockerfile, stage):
             image = stage.start.image

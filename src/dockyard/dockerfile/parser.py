@@ -41,16 +41,9 @@ def parse(text: str, *, name: str = "Dockerfile") -> Dockerfile:
     source = open_source(text, name)
     arguments: list[Arg] = []
     drafts: list[_Draft] = []
-    names: dict[str, int] = {}
     for statement in statements(source):
         instruction = _read(statement)
         if isinstance(instruction, From):
-            if instruction.alias in names:
-                problem = f'Duplicate stage name "{instruction.alias}", stage names should be unique'
-                hint = f"the stage of line {names[instruction.alias]} has this name"
-                raise statement.error(problem, _alias_at(statement), hint)
-            if instruction.alias:
-                names[instruction.alias] = instruction.location.line
             drafts.append(_Draft(instruction))
         elif drafts:
             drafts[-1].instructions.append(instruction)
@@ -108,10 +101,6 @@ def _check_trigger(statement: Statement) -> None:
         if keyword == "ONBUILD":
             problem = "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"
         raise statement.error(problem)
-
-
-def _alias_at(statement: Statement) -> int:
-    return len(statement.text.rstrip()) - len(statement.head.args.split()[-1])
 
 
 def _shortened(word: str) -> str:

@@ -80,10 +80,12 @@ class State:
             entry["author"] = step.author
         if layer is None:
             entry["empty_layer"] = True
+        # What came with the command line, or waits for other builds, is no part of how the image was made.
+        told = step.created_by or layer
         return replace(
             self,
             layers=(*self.layers, layer) if layer else self.layers,
-            history=(*self.history, entry),
+            history=(*self.history, entry) if told else self.history,
             config=step.config,
             author=step.author or self.author,
             created=created,

@@ -8,6 +8,7 @@ import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dockyard.content.copy import together
@@ -31,7 +32,7 @@ from dockyard.oci.platform import host_platform
 from dockyard.oci.reference import parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
     from dockyard.content.http import RegistryClient
@@ -136,6 +137,7 @@ class _Graph:
         self._results: dict[int, asyncio.Future[State]] = {}
         self._places = Places(works, contexts, bases, self._result)
         self._group = asyncio.TaskGroup()
+        self._arguments: dict[int, Mapping[str, str | None]] = {}
         self.unused: set[str] = set(request.build_args)
 
     async def build(self) -> State:
@@ -168,6 +170,8 @@ class _Graph:
 
     async def _stage(self, head: StageHead) -> None:
         base = await self._base(head)
+        if base.platform.os != head.platform.os:  # a Windows base in the store of a Linux engine
+            head = replace(head, platform=base.platform)
         plan = plan_stage(
             self._file,
             head,
@@ -175,7 +179,9 @@ class _Graph:
             self._options,
             heads=self._heads,
             base_author=base.author,
+            base_arguments=self._arguments.get(head.base.stage),
         )
+        self._arguments[head.index] = plan.arguments
         self.unused &= set(plan.unused_args)
         for origin in plan.needs:
             if origin.where is Where.STAGE:

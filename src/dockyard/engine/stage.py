@@ -15,6 +15,7 @@ from dockyard.dockerfile.steps import CopyAction, FolderAction, RunAction, Where
 from dockyard.engine.cache import Record
 from dockyard.engine.emulation import refuse_foreign
 from dockyard.engine.layer_trees import tree_of
+from dockyard.engine.ownership import Owner, read_owner
 from dockyard.engine.running import RunOptions, run
 from dockyard.errors import BuildFailed
 from dockyard.oci.reference import parse_reference
@@ -174,12 +175,14 @@ class Stage:
         path = action.path.replace("\\", "/").removeprefix("C:") if windows else action.path
         real = tree.real(path.strip("/"))
         entries: list[tuple[Entry, None]] = []
+        owner = read_owner(action.owner, tree) if action.owner else Owner()
         parts = [part for part in real.split("/") if part]
         for count in range(1, len(parts) + 1):
             name = "/".join(parts[:count])
             there = tree.lstat(name)
             if there is None:
-                node = Node(Kind.FOLDER, 0o755, mtime=self._works.time(state) * SECOND, type=b"5")
+                mtime = self._works.time(state) * SECOND
+                node = Node(Kind.FOLDER, 0o755, owner.uid, owner.gid, mtime, type=b"5")
                 entries.append((Entry(name, node), None))
             elif there.kind is not Kind.FOLDER:
                 raise BuildFailed(f"cannot make the folder {action.path}: /{name} is a file")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import images as make
 import pytest
+from web_files import WebFiles
 
 from dockyard.config import ClientSettings
 from dockyard.engine.engine import Engine
@@ -52,3 +53,10 @@ def add(engine: Engine) -> Callable[..., str]:
         return str((into or engine).import_(io.BytesIO(archive), name, changes=changes))
 
     return adder
+
+
+@pytest.fixture
+def web() -> Iterator[WebFiles]:
+    """A web server for files."""
+    with WebFiles() as server:
+        yield server

@@ -22,7 +22,6 @@ from dockyard.engine.archive_tree import ArchiveTree
 from dockyard.engine.fetching import Fetcher
 from dockyard.engine.folder_tree import FolderTree
 from dockyard.engine.git import is_git
-from dockyard.engine.host import remove_tree
 from dockyard.engine.selected_tree import SelectedTree
 from dockyard.engine.walking import joined, normal
 from dockyard.errors import BuildFailed, Invalid, NotFound
@@ -162,7 +161,7 @@ def _folder(where: str) -> _Opened:
 
 def _git(where: str, fetcher: Fetcher, stack: ExitStack) -> _Opened:
     fetched = fetcher.tree(f"https://{where}" if _SHORT.match(where) else where)
-    stack.callback(remove_tree, Path(fetched.tree.root))
+    stack.push(lambda *_: bool(fetched is None))  # its files go with it
     tree = fetched.tree
     folder = tree.real(normal(fetched.folder))
     if (found := tree.look(folder)) is None or not found.is_folder:
@@ -185,7 +184,7 @@ def _stream(source: BinaryIO, work: Path, stack: ExitStack, what: str) -> _Opene
 
 
 def _unnamed(work: Path, stack: ExitStack) -> BinaryIO:
-    return cast("BinaryIO", stack.enter_context(tempfile.TemporaryFile(dir=work)))  # noqa: SIM115
+    return cast("BinaryIO", stack.enter_context(tempfile.TemporaryFile(dir=work)))
 
 
 def _nothing(work: Path, stack: ExitStack) -> FolderTree:

@@ -4,9 +4,10 @@
 
     FOLDER/<hex of the URL>.json     what a server said of a file, and the SHA-256 of its content
     FOLDER/<hex of the content>      the content
+    FOLDER/git-<random>              a repository's files, while a build reads them
 
 A file is asked for again in every build, with its ETag: only one that changed is sent again. One whose ``--checksum``
-is given and that is here is not asked for.
+is given and that is here is not asked for. What was not used for a while goes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import hashlib
 import json
 import os
 import time
+import weakref
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -23,6 +25,7 @@ from urllib.parse import unquote, urlsplit
 from dockyard.content.folders import make_folder, storage_errors
 from dockyard.engine.folder_tree import FolderTree
 from dockyard.engine.git import Git, is_git, parse_git
+from dockyard.engine.host import remove_tree
 from dockyard.engine.walking import SECOND
 from dockyard.errors import BuildFailed, DigestInvalid, Invalid
 from dockyard.oci.digest import Digest, Hasher
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 64 * 1024**3
 """Bytes of one file from a web server."""
+MOST_DAYS = 14
+"""Days that a file is kept without being used, and what a build left that was killed."""
 UNNAMED = "__unnamed__"
 """The name that BuildKit gives to a file whose URL has none."""
 
@@ -122,6 +127,7 @@ class Fetcher:
                 found = FetchedFile(
                     file_name(url), self._folder / name, answer.size, answer.modified, Digest("sha256", name)
                 )
+                _forget(self._folder)
                 _keep(record, {"etag": answer.etag, "modified": answer.modified, "sha256": name, "size": answer.size})
         finally:
             beside.unlink(missing_ok=True)
@@ -135,7 +141,11 @@ class Fetcher:
         git = Git(self._folder, protocols=self._protocols) if self._protocols else Git(self._folder)
         commit = git.commit(source)
         folder, seconds = git.checkout(source, commit, keep_git_dir=keep_git_dir)
-        return FetchedTree(FolderTree(folder, mtime=seconds * SECOND), source.folder, commit)
+        tree = FolderTree(folder, mtime=seconds * SECOND)
+        # The files are there as long as somebody has the tree.
+        weakref.finalize(tree, remove_tree, folder)
+        _forget(self._folder)
+        return FetchedTree(tree, source.folder, commit)
 
 
 def _known(record: Path, folder: Path, name: str) -> tuple[FetchedFile, str] | None:
@@ -157,6 +167,15 @@ def _keep(record: Path, fields: dict[str, object]) -> None:
     with storage_errors(record.parent):
         beside.write_text(json.dumps(fields))
         beside.rename(record)
+
+
+def _forget(folder: Path) -> None:
+    """Remove what was not used for :data:`MOST_DAYS`."""
+    limit = time.time() - MOST_DAYS * 86400
+    for path in list(folder.iterdir()):
+        with suppress(FileNotFoundError):
+            if path.lstat().st_mtime < limit:
+                remove_tree(path) if path.is_dir() else path.unlink()
 
 
 def _digest(file: FetchedFile, algorithm: str) -> Digest:

@@ -12,7 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dockyard.engine.host import find_program
+from dockyard.engine.host import find_program, remove_tree
 from dockyard.errors import BuildFailed, Invalid
 
 if TYPE_CHECKING:
@@ -105,8 +105,6 @@ class Git:
             self._run(*at, "submodule", "--quiet", "update", "--init", "--recursive", "--depth=1", remote=source.remote)
         time = int(self._run(*at, "show", "--no-patch", "--format=%ct", commit).strip() or "0")
         if not keep_git_dir:
-            from dockyard.engine.host import remove_tree
-
             remove_tree(folder / ".git")
         return folder, time
 

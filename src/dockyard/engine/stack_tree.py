@@ -167,7 +167,7 @@ def _is_whiteout(status: os.stat_result) -> bool:
 def _is_opaque(place: str) -> bool:
     for name in _OPAQUE:
         try:
-            if os.getxattr(place, name, follow_symlinks=False) in (b"y", b"x"):
+            if os.getxattr(place, name, follow_symlinks=False) == b"y":
                 return True
         except OSError as error:
             if error.errno not in (errno.ENODATA, errno.ENOTSUP, errno.EPERM):

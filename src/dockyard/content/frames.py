@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 TARGET = 256 * 1024
 """Bytes of tar that a frame has in the mean, and of a big file's content that is in one frame."""
 MOST = 3 * TARGET // 2
-"""Bytes of tar that are in no frame exceeded."""
+"""Bytes of tar that no frame exceeds. What is written without a word on members is cut at this."""
 ZSTD_LEVEL = 3
 MAX_FRAMES = 2**22
 """A blob that has more, which would be a TiB, is taken for one without frames."""

@@ -74,10 +74,17 @@ class Copier:
         return written(self.plan(*sources, to=to, origin=origin, **more), into)
 
 
+def read(data: Any) -> bytes:
+    if hasattr(data, "open"):  # it is opened later
+        with data.open() as file:
+            return bytes(file.read())
+    return bytes(data.read())
+
+
 def written(plan: CopyPlan, into: IndexTree | None = None) -> dict[str, Written]:
     found: dict[str, Written] = {}
     for entry, data in plan.entries(into, TIME):
         assert entry.path not in found
-        content = data if isinstance(data, bytes) or data is None else data.read()
+        content = data if isinstance(data, bytes) or data is None else read(data)
         found[entry.path] = Written(entry.node, content)
     return found

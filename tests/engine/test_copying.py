@@ -16,6 +16,7 @@ import zstandard
 from copies import STAGE, TIME, Copier, Written, file, folder, link, stage, written
 
 from dockyard.content.tar import Kind
+from dockyard.engine.archive_tree import ArchiveTree
 from dockyard.engine.fetching import FetchedFile
 from dockyard.engine.stack_tree import StackTree
 from dockyard.errors import ArchiveInvalid, BuildFailed
@@ -365,6 +366,18 @@ def test_holes_in_archives_are_filled_with_zeros(context: Path, copy: Copier) ->
     found = copy("s.tar", to="/x", add=True)
 
     assert found["x/holes"].content == (context / "holes").read_bytes()
+
+
+def test_files_of_an_archive_can_be_read_from_any_place(context: Path, copy: Copier) -> None:
+    content = bytes(100_000) + b"data" + bytes(50_000) + b"end"
+    (context / "holes").write_bytes(content)
+    subprocess.run(["fallocate", "--dig-holes", context / "holes"], check=True)
+    subprocess.run(["tar", "--sparse", "-cf", context / "s.tar", "-C", context, "holes"], check=True)
+    with (context / "s.tar").open("rb") as raw, ArchiveTree(raw).open("holes") as file:
+        for start in (0, 1, 99_999, 100_000, 100_002, 120_000, 150_003, len(content), len(content) + 5):
+            file.seek(start)
+
+            assert b"".join(iter(lambda: file.read(7777), b"")) == content[start:]
 
 
 def test_a_downloaded_file_is_roots_alone_and_unpacked_when_asked(copy: Copier, tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import io
 import os
 import stat
+from bisect import bisect_right
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
 
 from dockyard.content.tar import Kind, members, normal
@@ -39,8 +41,7 @@ class Stored:
 
     def open(self) -> BinaryIO:
         """It, for reading."""
-        raw = self.place.stream() if self.holes is None else _Holed(self)
-        return cast("BinaryIO", raw)
+        return cast("BinaryIO", _Content(self))
 
 
 class ArchiveTree:
@@ -176,27 +177,44 @@ class ArchiveReader:
         return found.xattrs or {}
 
 
-class _Holed(io.RawIOBase):
-    """A file with holes, with zeros where they are."""
+class _Content(io.RawIOBase):
+    """A stored file: read at any place, with zeros where its holes are."""
 
     def __init__(self, stored: Stored) -> None:
-        self._parts = list(stored.holes or ())
-        self._source = stored.place.stream()
-        self._size, self._position = stored.size, 0
+        self._descriptor, self._size, self._position = stored.place.descriptor, stored.size, 0
+        holes = [(0, stored.size)] if stored.holes is None else stored.holes
+        offsets = accumulate((length for _, length in holes), initial=stored.place.offset)
+        self._parts = [
+            (start, length, offset) for (start, length), offset in zip(holes, offsets, strict=False) if length
+        ]
+        self._starts = [start for start, _, _ in self._parts]
 
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
     def readinto(self, buffer: Any) -> int:
-        while self._parts and self._position >= sum(self._parts[0]):
-            self._parts.pop(0)
-        start, length = self._parts[0] if self._parts else (self._size, 0)
-        if self._position < start:
-            size = min(len(buffer), start - self._position)
-            buffer[:size] = bytes(size)
+        at = self._position
+        wanted = min(len(buffer), max(0, self._size - at))
+        number = bisect_right(self._starts, at) - 1
+        start, length, offset = self._parts[number] if number >= 0 else (0, 0, 0)
+        if at < start + length:
+            piece = os.pread(self._descriptor, min(wanted, start + length - at), offset + at - start)
+            if wanted and not piece:
+                raise ArchiveInvalid("the archive was cut short while it was read")
         else:
-            piece = self._source.read(min(len(buffer), start + length - self._position)) or b""
-            size = len(piece)
-            buffer[:size] = piece
-        self._position += size
-        return size
+            following = self._starts[number + 1] if number + 1 < len(self._starts) else self._size
+            piece = bytes(min(wanted, following - at))
+        buffer[: len(piece)] = piece
+        self._position += len(piece)
+        return len(piece)

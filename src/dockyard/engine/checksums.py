@@ -24,9 +24,11 @@ from typing import TYPE_CHECKING
 
 from dockyard.content.folders import storage_errors
 from dockyard.content.protocols import CHUNK
+from dockyard.engine.walking import read_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import BinaryIO
 
     from dockyard.engine.walking import Found, Founds, WalkTree
 
@@ -197,9 +199,15 @@ def _read(tree: WalkTree, found: Founds) -> None:
         for one in found:
             if one.is_file:
                 with reader.open(one) as file:
-                    hasher = hashlib.sha256()
-                    while piece := file.read(CHUNK):
-                        hasher.update(piece)
-                    one.digest = hasher.digest()
+                    one.digest = _hash(file, one.status.st_size)
             if one.xattrs is None:
                 one.xattrs = reader.xattrs(one)
+
+
+def _hash(file: BinaryIO, size: int) -> bytes:
+    if size < CHUNK:  # of most files there is one piece
+        return hashlib.sha256(read_whole(file, size)).digest()
+    hasher = hashlib.sha256()
+    while piece := file.read(CHUNK):
+        hasher.update(piece)
+    return hasher.digest()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, cast
 
 from dockyard.engine.walking import Found, Founds, MadeStatus, joined, kept, resolve
@@ -18,6 +18,7 @@ from dockyard.errors import BuildFailed, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import BinaryIO
 
@@ -186,17 +187,19 @@ class FolderTree:
 
 
 class FolderReader:
-    """Reads files of a folder tree, keeping the last folder open. For one thread."""
+    """Reads files of a folder tree, keeping the last folder open until it is closed. For one thread."""
 
     def __init__(self, tree: FolderTree) -> None:
         self._tree = tree
         self._path: str | None = None
         self._descriptor = -1
+        self._closed = False
 
     def open(self, found: Found) -> BinaryIO:
-        """The file that was found, for reading; BuildFailed where it is another one by now."""
+        """The file that was found, for reading; BuildFailed where it is another one by now. Also once it is closed."""
         folder, _, name = found.path.rpartition("/")
-        file = _opened(self._folder(folder), name, found.path)
+        with self._folder(folder) as descriptor:
+            file = _opened(descriptor, name, found.path)
         if not same(os.fstat(file.fileno()), found.status):
             file.close()
             raise changed(found.path)
@@ -205,19 +208,26 @@ class FolderReader:
     def xattrs(self, found: Found) -> Mapping[str, bytes]:
         """Its extended attributes that images keep."""
         folder, _, name = found.path.rpartition("/")
-        return read_xattrs(f"/proc/self/fd/{self._folder(folder)}/{name}")
+        with self._folder(folder) as descriptor:
+            return read_xattrs(f"/proc/self/fd/{descriptor}/{name}")
 
     def close(self) -> None:
-        """Let go of the last folder."""
+        """Keep no folder open from now on."""
+        self._let_go()
+        self._closed = True
+
+    def _folder(self, path: str) -> AbstractContextManager[int]:
+        if self._closed:
+            return self._tree.folder(path)
+        if self._path != path:
+            self._let_go()
+            self._descriptor, self._path = self._tree.enter(path), path
+        return nullcontext(self._descriptor)
+
+    def _let_go(self) -> None:
         if self._path is not None:
             os.close(self._descriptor)
             self._path = None
-
-    def _folder(self, path: str) -> int:
-        if self._path != path:
-            self.close()
-            self._descriptor, self._path = self._tree.enter(path), path
-        return self._descriptor
 
 
 def same(status: Status, before: Status) -> bool:

@@ -215,6 +215,14 @@ def resolve(link_at: Callable[[str], str | None], path: str) -> str:
     return "/".join(done)
 
 
+def read_whole(file: BinaryIO, size: int) -> bytes:
+    """The content of a file of ``size`` bytes; what has become longer or shorter is not of that size."""
+    data = file.read(size + 1)
+    while len(data) < size and (more := file.read(size + 1 - len(data))):
+        data += more
+    return data
+
+
 def kept(name: str) -> bool:
     """Whether images keep an extended attribute: capabilities and what users set; others are of the machine."""
     return name == _PLAIN_SECURITY or (name.startswith("user.") and not name.startswith("user.overlay."))

@@ -214,7 +214,7 @@ class _Content(io.RawIOBase):
                 raise ArchiveInvalid("the archive was cut short while it was read")
         else:
             following = self._starts[number + 1] if number + 1 < len(self._starts) else self._size
-            piece = bytes(min(wanted, following - at))
+            piece = bytes(max(0, min(wanted, following - at)))
         buffer[: len(piece)] = piece
         self._position += len(piece)
         return len(piece)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import images as make
 import pytest
+from engine.builds import Builds, add_busybox
 from web_files import WebFiles
 
 from dockyard.config import ClientSettings
@@ -60,3 +61,15 @@ def web() -> Iterator[WebFiles]:
     """A web server for files."""
     with WebFiles() as server:
         yield server
+
+
+@pytest.fixture
+def builds(engine: Engine, tmp_path: Path) -> Builds:
+    """``await builds("FROM …", …)``: build a Dockerfile with the files in ``builds.folder``."""
+    return Builds(engine, tmp_path / "context")
+
+
+@pytest.fixture
+def busybox(engine: Engine) -> None:
+    """An image called ``busybox`` in the store."""
+    add_busybox(engine)

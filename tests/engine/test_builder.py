@@ -2,92 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import shutil
 import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import images as make
 import pytest
+from engine.builds import Builds
 from engine.stores import blobs, complete
 
-from dockyard.engine.build_events import BuildEvent, BuildRequest, Output, Progress
+from dockyard.engine.build_events import Output, Progress
 from dockyard.errors import BuildFailed, DockerfileInvalid
 from dockyard.oci.platform import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dockyard.engine.build_events import Built
     from dockyard.engine.engine import Engine
-
-
-def nowhere(host: str) -> Any:
-    raise AssertionError(f"nothing should be asked of {host}")
-
-
-class Builds:
-    """Builds of one context folder, and what each told."""
-
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        self.engine, self.folder = engine, folder
-        folder.mkdir()
-        self.events: list[BuildEvent] = []
-
-    async def __call__(self, dockerfile: str = "", **wanted: Any) -> Built:
-        if dockerfile:
-            (self.folder / "Dockerfile").write_text(dockerfile)
-        self.events = []
-        return await self.engine.build(BuildRequest(str(self.folder), **wanted), nowhere, self.events.append)
-
-    def names(self, progress: Progress) -> list[str]:
-        """What steps did so, without those of the build itself."""
-        return [event.name for event in self.events if event.progress is progress and "internal" not in event.name]
-
-    def config(self, built: Built) -> dict[str, Any]:
-        layout = make.Layout(Path(self.engine.context.folder))
-        return dict(json.loads(layout.read(str(built.image_id))))
-
-    def files(self, built: Built, layer: int = -1) -> dict[str, tarfile.TarInfo]:
-        """The members of one layer."""
-        layout = make.Layout(Path(self.engine.context.folder))
-        manifest = json.loads(layout.read(str(built.digest)))
-        with tarfile.open(layout.path(manifest["layers"][layer]["digest"])) as archive:
-            return {member.name: member for member in archive}
-
-
-@pytest.fixture
-def builds(engine: Engine, tmp_path: Path) -> Builds:
-    return Builds(engine, tmp_path / "context")
-
-
-@pytest.fixture
-def busybox(engine: Engine) -> None:
-    """An image called ``busybox`` in the store."""
-    found = shutil.which("busybox")
-    assert found
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name in ("usr", "usr/bin", "tmp", "etc"):
-            member = tarfile.TarInfo(name)
-            member.type, member.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(member)
-        program = archive.gettarinfo(found, "usr/bin/busybox")
-        with open(found, "rb") as file:
-            archive.addfile(program, file)
-        for name, target in (("bin", "usr/bin"), ("usr/bin/sh", "busybox"), ("usr/bin/cat", "busybox")):
-            member = tarfile.TarInfo(name)
-            member.type, member.linkname = tarfile.SYMTYPE, target
-            archive.addfile(member)
-        passwd = b"root:x:0:0:root:/:/bin/sh\napp:x:1234:1234::/:/bin/sh\n"
-        member = tarfile.TarInfo("etc/passwd")
-        member.size = len(passwd)
-        archive.addfile(member, io.BytesIO(passwd))
-    buffer.seek(0)
-    engine.import_(buffer, "busybox", changes=["ENV PATH=/bin", 'CMD ["sh"]'])
 
 
 async def test_files_go_from_the_context_into_an_image_with_its_name(builds: Builds) -> None:

@@ -236,6 +236,7 @@ def test_a_git_repository_at_a_branch_a_tag_or_a_commit_and_a_folder_of_it(
     assert names(opens(f"{local_git}#main")) == ["Dockerfile", "a", "b", "sub", "sub/Other"]
     for ref in ("feature", "v1", "refs/heads/feature", commit):
         context = opens(f"{local_git}#{ref}:sub")
+        assert context.place and not (context.place.parent / ".git").exists()
         assert (context.dockerfile, names(context)) == ("FROM feature\n", ["Dockerfile", "Other"])
     found = context.tree.look("Other")
     assert found is not None and found.status.st_mtime_ns == 981_173_106 * 10**9

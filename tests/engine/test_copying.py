@@ -116,6 +116,11 @@ def test_links_that_go_in_a_circle_end(context: Path, copy: Copier) -> None:
         copy("one", to="/x")
 
 
+def test_copy_fetches_nothing(copy: Copier) -> None:
+    with pytest.raises(BuildFailed, match="source can't be a URL for COPY"):
+        copy("https://host/file", to="/x/")
+
+
 def test_wildcards_match_as_gos_do_and_may_match_nothing(context: Path, copy: Copier) -> None:
     (context / ".hidden.txt").write_text("")
     (context / "folder/[x].txt").write_text("")

@@ -134,7 +134,7 @@ def _remote(where: str, stdin: BinaryIO | None, work: Path, fetcher: Fetcher | N
 
     fetcher = fetcher or Fetcher(work.parent / "fetched")
     if is_git(where) or _SHORT.match(where):
-        return _git(where, fetcher, stack)
+        return _git(where, fetcher)
     fetched = asyncio.run(fetcher.file(where))
     with fetched.open() as file:
         return _stream(file, work, stack, _shown(where))
@@ -159,9 +159,8 @@ def _folder(where: str) -> _Opened:
     return _Opened(FolderTree(path), Path(os.path.realpath(path)))
 
 
-def _git(where: str, fetcher: Fetcher, stack: ExitStack) -> _Opened:
+def _git(where: str, fetcher: Fetcher) -> _Opened:
     fetched = fetcher.tree(f"https://{where}" if _SHORT.match(where) else where)
-    stack.push(lambda *_: bool(fetched is None))  # its files go with it
     tree = fetched.tree
     folder = tree.real(normal(fetched.folder))
     if (found := tree.look(folder)) is None or not found.is_folder:

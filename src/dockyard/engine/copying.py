@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from dockyard.content.tar import Kind
 from dockyard.content.trees import Node
-from dockyard.dockerfile.steps import Where
 from dockyard.engine.added_archives import open_archive
 from dockyard.engine.copy_sources import Picked, pick
-from dockyard.engine.fetching import FetchedFile, FetchedTree
+from dockyard.engine.fetching import FetchedFile, FetchedTree, refuse_remote
 from dockyard.engine.ownership import Owner, read_mode, read_owner
 from dockyard.engine.placement import Placement
+from dockyard.engine.stack_tree import StackTree
 from dockyard.engine.walking import SECOND
 from dockyard.errors import BuildFailed
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from dockyard.content.known_frames import Lazy
     from dockyard.content.layers import Entry
     from dockyard.content.trees import Tree
     from dockyard.dockerfile.steps import CopyAction
@@ -52,7 +53,7 @@ def plan_copy(
     """Find everything that a COPY or ADD takes. BuildFailed where a source is not there.
 
     ``tree`` is what the sources are in, ``None`` where they are all ``fetched`` ones, by their text, or inline.
-    ``keep_owners`` is whether files keep their owners, as they do from stages and images. Compressed archives are
+    ``keep_owners`` is whether files keep their owners, as by default they do from layers. Compressed archives are
     unpacked into files without names in ``work``.
     """
     if len(action.sources) + len(action.inline) > 1 and not action.destination.endswith("/"):
@@ -61,9 +62,10 @@ def plan_copy(
             "the destination must be a directory and end with a /"
         )
     if keep_owners is None:
-        keep_owners = action.origin.where in (Where.STAGE, Where.IMAGE)
+        keep_owners = isinstance(tree, StackTree)
     sources: list[Source] = []
     for text in action.sources:
+        refuse_remote(action.add, text)
         found = (fetched or {}).get(text)
         if isinstance(found, FetchedFile):
             sources.append(found)
@@ -103,7 +105,7 @@ class CopyPlan:
                 hasher.update(b"text\0%s\0%s\0" % (source[0].encode(), hashlib.sha256(source[1]).digest()))
         return hasher.hexdigest()
 
-    def entries(self, target: Tree | None, time: int) -> Iterator[tuple[Entry, BinaryIO | bytes | None]]:
+    def entries(self, target: Tree | None, time: int) -> Iterator[tuple[Entry, BinaryIO | bytes | Lazy | None]]:
         """The layer's entries with their content, which is open until the next one is asked for.
 
         Parents come first, each path once, in an order that only the paths decide. ``target`` is the stage, ``None``

@@ -4,7 +4,7 @@
 
     FOLDER/<hex of the URL>.json     what a server said of a file, and the SHA-256 of its content
     FOLDER/<hex of the content>      the content
-    FOLDER/git-<random>              a repository's files, while a build reads them
+    FOLDER/commit-<hex>-<seconds>/   a repository's files at a commit, and that commit's time
 
 A file is asked for again in every build, with its ETag: only one that changed is sent again. One whose ``--checksum``
 is given and that is here is not asked for. What was not used for a while goes.
@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import time
-import weakref
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from typing import BinaryIO
+
+    from dockyard.engine.git import GitSource
 
     Progress = Callable[[int, int], None]
 
@@ -140,12 +141,26 @@ class Fetcher:
             make_folder(self._folder)
         git = Git(self._folder, protocols=self._protocols) if self._protocols else Git(self._folder)
         commit = git.commit(source)
-        folder, seconds = git.checkout(source, commit, keep_git_dir=keep_git_dir)
-        tree = FolderTree(folder, mtime=seconds * SECOND)
-        # The files are there as long as somebody has the tree.
-        weakref.finalize(tree, remove_tree, folder)
         _forget(self._folder)
-        return FetchedTree(tree, source.folder, commit)
+        name = hashlib.sha256(f"{source.remote}\0{commit}\0{keep_git_dir}".encode()).hexdigest()
+        for found in self._folder.glob(f"commit-{name}-*"):
+            os.utime(found)
+            return self._tree(found, source, commit)
+        folder, seconds = git.checkout(source, commit, keep_git_dir=keep_git_dir)
+        kept = self._folder / f"commit-{name}-{seconds}"
+        with storage_errors(self._folder):
+            os.utime(folder)
+            try:
+                folder.rename(kept)
+            except OSError:
+                if not kept.is_dir():
+                    raise
+                remove_tree(folder)  # somebody else was quicker
+        return self._tree(kept, source, commit)
+
+    def _tree(self, folder: Path, source: GitSource, commit: str) -> FetchedTree:
+        seconds = int(folder.name.rpartition("-")[2])
+        return FetchedTree(FolderTree(folder, mtime=seconds * SECOND), source.folder, commit)
 
 
 def _known(record: Path, folder: Path, name: str) -> tuple[FetchedFile, str] | None:

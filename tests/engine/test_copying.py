@@ -362,6 +362,14 @@ def test_an_archives_file_takes_the_place_of_what_is_in_its_way(context: Path, c
     assert list(copy("a.tar", to="/x", add=True, into=stage(x=folder(), x__d=folder()))) == ["x/d"]
 
 
+def test_an_archive_or_a_destination_that_is_far_too_deep_ends_with_an_error(context: Path, copy: Copier) -> None:
+    (context / "deep.tar").write_bytes(archive(("d/" * 5000 + "f", FILE, "x")))
+
+    with pytest.raises(BuildFailed, match="more than 250 deep"):
+        copy("deep.tar", to="/x", add=True)
+    assert len(copy("folder/a.txt", to="/d" * 3000)) == 3000
+
+
 def test_holes_in_archives_are_filled_with_zeros(context: Path, copy: Copier) -> None:
     with (context / "holes").open("wb") as out:
         out.truncate(300_000)

@@ -13,6 +13,7 @@ from dockyard.content.tar import Kind
 from dockyard.dockerfile.ignore import IgnoreRules
 from dockyard.engine.folder_tree import FolderTree
 from dockyard.engine.selected_tree import SelectedTree
+from dockyard.engine.stack_tree import StackTree
 from dockyard.errors import BuildFailed, NotFound
 
 
@@ -107,6 +108,16 @@ def test_a_folder_swapped_for_a_link_never_leads_out(root: Path) -> None:
         thread.join()
 
     assert seen == {b"inside"}
+
+
+def test_folders_that_are_far_too_deep_are_refused(root: Path) -> None:
+    (root / Path(*["d"] * 200)).mkdir(parents=True)
+    assert len(FolderTree(root).walk("d")) == 199
+    (root / Path(*["d"] * 300)).mkdir(parents=True)
+
+    for tree in (FolderTree(root), StackTree([root])):
+        with pytest.raises(BuildFailed, match="more than 250 deep"):
+            tree.walk("")
 
 
 def test_a_pipe_in_a_files_place_does_not_make_anybody_wait(root: Path) -> None:

@@ -13,7 +13,7 @@ import stat
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, cast
 
-from dockyard.engine.walking import Found, Founds, MadeStatus, joined, kept, resolve
+from dockyard.engine.walking import Found, Founds, MadeStatus, joined, kept, refuse_depth, resolve
 from dockyard.errors import BuildFailed, NotFound, Unavailable
 
 if TYPE_CHECKING:
@@ -168,6 +168,7 @@ class FolderTree:
     def _walk_into(
         self, descriptor: int, folder: Found, left_out: bool, rules: IgnoreRules | None, out: Founds
     ) -> None:
+        refuse_depth(folder.path)
         try:
             inner = os.open(folder.path.rpartition("/")[2], _FOLDER, dir_fd=descriptor)
         except OSError as error:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_LINKS = 255
 """Symlinks that are followed in one path, as BuildKit does, before they are taken for a circle."""
+MOST_DEPTH = 250
+"""Folders in one another that are walked; deeper ones are an attack on whoever does that by recursion."""
 SECOND = 10**9
 _PLAIN_SECURITY = "security.capability"
 
@@ -162,11 +164,18 @@ def walk(inside: Callable[[str], Iterable[Found]], top: str, rules: IgnoreRules 
         if not left_out:
             out.append(found)
         if found.is_folder and not (left_out and rules is not None and not rules.may_hold(found.path)):
+            refuse_depth(found.path)
             below = walk(inside, found.path, rules)
             if left_out and below:
                 out.append(found)
             out += below
     return out
+
+
+def refuse_depth(path: str) -> None:
+    """Raise BuildFailed for a folder in more than :data:`MOST_DEPTH` others."""
+    if path.count("/") > MOST_DEPTH:
+        raise BuildFailed(f"folders are more than {MOST_DEPTH} deep in one another: /{path[:200]}…")
 
 
 def normal(path: str) -> str:

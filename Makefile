@@ -37,8 +37,9 @@ soak: .venv/.installed-for-tests ## the long tests at full size (tests/BUDGET.md
 	SOAK=1 $(PYTEST) -m soak --timeout 7200 --durations=15
 
 bench: .venv/.installed-for-tests ## measure beside the peers and write docs/performance.md; QUICK=1 in 5 minutes
-	@tests/install-packages curl=curl debootstrap=debootstrap docker-registry=docker-registry \
-		nginx=nginx-light,nginx podman=podman skopeo=skopeo umoci=umoci wrk=wrk
+	@tests/install-packages buildah=buildah curl=curl debootstrap=debootstrap docker=docker-cli,docker.io \
+		docker-registry=docker-registry dockerd=docker.io nginx=nginx-light,nginx \
+		podman=podman skopeo=skopeo umoci=umoci wrk=wrk
 	$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
 
 docs: .venv/.installed ## write the generated pages of docs/ anew

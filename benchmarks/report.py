@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blobs import DOWN, EIGHT, PATCH, PUT
+from build import BUILD, CACHED, CHANGED, SAME
 from images import LS, PULL, PUSH
 from machine import DISK, LOOPBACK, SHA256
 from manifests import GETS
@@ -40,6 +41,11 @@ def against(work: Work, peer: str, times: float, says: str) -> Target:
     return Target(work, says, reached, ((work, OURS), (work, peer)))
 
 
+def at_most(work: Work, seconds: float) -> Target:
+    """No more than so many seconds."""
+    return Target(work, f"{seconds} s at most", lambda samples: samples.median(work, OURS) <= seconds, ((work, OURS),))
+
+
 def near_limit(work: Work) -> Target:
     """At least 80 % of the slowest of the machine's limits."""
     limits = (SHA256, LOOPBACK, DISK)
@@ -63,7 +69,11 @@ TARGETS = [
     against(GETS, "docker-registry", 6, "6 times docker-registry"),
     against(PUSH["dockyard"], "podman", 6, "1/6 of podman's time"),
     against(PULL["dockyard"], "skopeo", 1 / 1.5, "1.5 times skopeo's time at most"),
-    Target(LS, "0.1 s at most", lambda samples: samples.median(LS, OURS) <= 0.1, ((LS, OURS),)),
+    at_most(LS, 0.1),
+    against(BUILD, "buildah", 4, "1/4 of buildah's time"),
+    at_most(CACHED, 0.5),
+    at_most(CHANGED, 1.5),
+    Target(SAME, "99.8 % at least", lambda samples: samples.median(SAME, OURS) >= 99.8, ((SAME, OURS),)),
 ]
 
 

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import blobs
+import build
 import images
 import machine
 import manifests
@@ -25,7 +26,7 @@ from samples import Samples
 HERE = Path(__file__).parent
 BUSY = 0.5
 """Load average from which on figures are not to be trusted."""
-PARTS = ("limits", "uploads", "downloads", "manifests", "transfers", "lists")
+PARTS = ("limits", "uploads", "downloads", "manifests", "transfers", "lists", "build")
 
 
 def main() -> None:
@@ -62,6 +63,8 @@ def main() -> None:
                 images.transfers(samples, rounds, work, clients)
             if "lists" in parts:
                 images.lists(samples, work, clients)
+        if "build" in parts:
+            build.builds(samples, 1 if options.quick else rounds, work, layout)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import http.server
 import io
-import json
 import os
 import shutil
 import subprocess
@@ -19,7 +18,7 @@ from urllib.parse import urlsplit
 from cases import TIME, write
 from images import AMD64, GZIP, Layout, docker_archive, gzipped, sha256
 from servers import DOCKYARD, must, plain_environment
-from trees import Image, oci_layout
+from trees import Image, differences, oci_layout
 from trees import docker_archive as read_archive
 
 if TYPE_CHECKING:
@@ -367,7 +366,7 @@ def tar_of(folder: Path) -> bytes:
     return buffer.getvalue()
 
 
-def show(image: Image) -> str:
-    """An image as text, for messages."""
-    lines = [f"/{path}  {entry.line}  {entry.time}" for path, entry in image.tree.items()]
-    return "\n".join([*lines, json.dumps(image.config, indent=1)])
+def show(image: Image, base: Image) -> str:
+    """What an image has besides its base, as text, for messages."""
+    lines = [f"{what}  {mine}" for what, mine, _ in differences(image, base)]
+    return "\n".join(["built:", *lines])

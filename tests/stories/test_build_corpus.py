@@ -45,7 +45,7 @@ def expected(case: Case, builders: Builders, work: Path) -> Image:
     theirs = builders.peers[case.peer].build(case, work / case.peer, builders.site.url)
     wanted = with_changes(theirs, case.entries(), case.config)
     found = {what for what, *_ in differences(wanted, theirs)}
-    assert found == set(case.differs), "the case names differences that are none"
+    assert not set(case.differs) - found, "the case names differences that are none"
     return wanted
 
 
@@ -57,7 +57,7 @@ def test_the_image_is_what_a_peer_builds_or_what_the_reference_says(
     ours = builders.dockyard.build(case, tmp_path / "dockyard", builders.site.url)
     found = [f"{what}\n    ours:  {mine}\n    {case.peer}: {other}" for what, mine, other in differences(ours, wanted)]
 
-    assert not found, "\n".join([*found, "", show(ours)])
+    assert not found, "\n".join([*found, "", show(ours, builders.images[case.base])])
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

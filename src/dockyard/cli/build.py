@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from dockyard.cli.failures import say
 from dockyard.cli.grammar import command
 from dockyard.cli.session import Session
 from dockyard.errors import Invalid
@@ -17,6 +17,7 @@ from dockyard.errors import Invalid
 if TYPE_CHECKING:
     from dockyard.engine.build_events import BuildRequest, Built
 
+_IDS = "Install uidmap, and give yourself a range in /etc/subuid and /etc/subgid."
 _KINDS = ("auto", "plain", "quiet", "rawjson", "tty")
 
 
@@ -75,7 +76,6 @@ def build(session: Session, /, context: str, **flags: Any) -> int:
     PATH is a folder, URL a git repository, and - a tar or a Dockerfile on stdin. Only
     the stages that the target needs are built, side by side where they can be.
     """
-    _be_root()
     from dockyard.cli.build_progress import build_progress
 
     quiet = flags["quiet"] or flags["progress"] == "quiet"
@@ -94,6 +94,8 @@ def build(session: Session, /, context: str, **flags: Any) -> int:
     if flags["iidfile"]:
         # As docker: after a build that failed there is no file of an earlier one.
         Path(flags["iidfile"]).unlink(missing_ok=True)
+    if not session.be_root() and not quiet:
+        say("WARNING: you have no user IDs to give away here, so files of RUN can only be root's", _IDS)
     display = build_progress("quiet" if quiet else flags["progress"], sys.stderr, session.environ)
 
     async def run() -> Built:
@@ -167,11 +169,3 @@ def _tell(built: Built, iidfile: str, metadata_file: str, prints: bool) -> None:
         Path(metadata_file).write_text(json.dumps(dict(built.metadata), indent=2) + "\n")
     if prints and image:
         click.echo(image)
-
-
-def _be_root() -> None:
-    """Go on as root of a user namespace where we are not root: layers have owners and devices."""
-    if os.geteuid() != 0:
-        from dockyard.engine import host
-
-        host.enter_user_namespace()

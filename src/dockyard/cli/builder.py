@@ -71,6 +71,7 @@ def prune(
     keep = _keep(keep_storage)
     if not force and not confirmed(_ALL if all_cache else _DANGLING):
         return
+    session.be_root(of_builds=True)
     pruned = session.engine.prune_build_cache(all=all_cache, filters=filters, keep_bytes=keep)
     if pruned.removed:
         click.echo("Deleted build cache objects:")

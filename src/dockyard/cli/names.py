@@ -44,6 +44,7 @@ def rm(session: Session, images: Sequence[str], force: bool) -> int:
     A name is taken away; content goes when nothing names it any more. Layers that
     other images have too stay.
     """
+    session.be_root(of_builds=True)
     failed = False
     for image in images:
         try:
@@ -68,6 +69,7 @@ def prune(session: Session, all_unused: bool, filters: Sequence[tuple[str, str]]
     """
     if not force and not confirmed(_ALL if all_unused else _DANGLING):
         return
+    session.be_root(of_builds=True)
     pruned = session.engine.prune(all_unused=all_unused, filters=filters)
     if pruned.removed:
         click.echo("Deleted Images:")

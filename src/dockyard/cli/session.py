@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -83,6 +84,18 @@ class Session:
         except KeyboardInterrupt:
             say("\nInterrupted. Run the same command again: it goes on where this one stopped.")
             raise click.exceptions.Exit(INTERRUPTED) from None
+
+    def be_root(self, *, of_builds: bool = False) -> bool:
+        """Go on as root of a user namespace, if we are not root and can: layers have files of many users.
+
+        ``of_builds`` only where builds have unpacked any, for commands that may remove those. Call it before any
+        thread is started. Return whether files may be given to other users.
+        """
+        if os.geteuid() == 0 or (of_builds and not (self.engine.images.root / "snapshots").is_dir()):
+            return True
+        from dockyard.engine.user_namespace import become_root
+
+        return become_root()
 
     def reference(self, text: str) -> Reference:
         """Read an image name as the user means it: plain names belong to the default registry."""

@@ -193,3 +193,15 @@ def test_what_the_page_shows_works(name: str, tmp_path: Path) -> None:
 
     assert code == 0, output.read_text()
     assert "digest: sha256:" in output.read_text()
+
+
+@pytest.mark.slow
+def test_the_builders_guide_works(tmp_path: Path) -> None:
+    """Its blocks run in one shell, one after the other."""
+    env = plain_environment(tmp_path / "home")
+    env["PATH"] = f"{DOCKYARD.parent}:{env['PATH']}"
+    script = "\n".join(snippets(DOCS / "how-to/build.md"))
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=env, capture_output=True)
+
+    assert done.returncode == 0, done.stderr.decode()
+    assert (tmp_path / "app/files/hello").read_text() == "hello\n"

@@ -57,14 +57,14 @@ def plan_secret(mount: Mount, secrets: Mapping[str, bytes]) -> tuple[PlannedMoun
     return PlannedMount("file", mount.target, content=value, mode=mode, uid=mount.uid or 0, gid=mount.gid or 0), env
 
 
-def plan_ssh(mount: Mount, sockets: Mapping[str, str]) -> PlannedMount | None:
-    """An agent's socket; nothing where it may be missing and is. BuildFailed."""
+def find_agent(mount: Mount, sockets: Mapping[str, str]) -> str:
+    """The path of an agent's socket; nothing where it may be missing and is. BuildFailed."""
     name = mount.id or "default"
     if name not in sockets:
         if mount.required:
             raise BuildFailed(f'no SSH key "{name}" forwarded from the client', hint=f"Give it with --ssh {name}.")
-        return None
-    return PlannedMount("socket", mount.target, host=sockets[name])
+        return ""
+    return sockets[name]
 
 
 class CacheMounts:

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockyard.engine import host, runc
+from dockyard.engine.agent_socket import forwarded
 from dockyard.engine.emulation import refuse_foreign
 from dockyard.engine.launch_plan import FAILED, LaunchPlan, PlannedMount
-from dockyard.engine.mount_sources import CacheMounts, plan_secret, plan_ssh, plan_tree
+from dockyard.engine.mount_sources import CacheMounts, find_agent, plan_secret, plan_tree
 from dockyard.engine.runtime_spec import hosts_file
 from dockyard.engine.seccomp import PACKAGE, PROFILE
 from dockyard.errors import BuildFailed, Denied, Unavailable
@@ -86,7 +87,7 @@ def run(
     runc.remove_dead_cgroups()
     _make_folders(work, stack)
     with ExitStack() as held:
-        mounts, env = _plan_mounts(action, sources, options, held)
+        mounts, env = _plan_mounts(action, work, sources, options, held)
         plan = LaunchPlan(
             work=str(work), lowers=tuple(str(path) for path in stack.lowers), words=action.words,
             env=tuple({**dict(action.env), **env}.items()), user=action.user, workdir=action.workdir,
@@ -125,7 +126,7 @@ def _files(action: RunAction, options: RunOptions) -> list[PlannedMount]:
 
 
 def _plan_mounts(
-    action: RunAction, sources: MountSources, options: RunOptions, held: ExitStack
+    action: RunAction, work: Path, sources: MountSources, options: RunOptions, held: ExitStack
 ) -> tuple[list[PlannedMount], dict[str, str]]:
     planned: list[PlannedMount] = []
     env: dict[str, str] = {}
@@ -143,9 +144,13 @@ def _plan_mounts(
             file, variables = plan_secret(mount, options.secrets)
             env |= variables
             planned += [file] if file else []
-        elif socket := plan_ssh(mount, options.ssh):
+        elif agent := find_agent(mount, options.ssh):
             env.setdefault("SSH_AUTH_SOCK", mount.target)
-            planned.append(socket)
+            listening = forwarded(
+                agent, work, f"agent-{len(planned)}", mode=0o600 if mount.mode is None else mount.mode,
+                uid=mount.uid or 0, gid=mount.gid or 0,
+            )  # fmt: skip
+            planned.append(PlannedMount("socket", mount.target, host=str(held.enter_context(listening))))
     # A folder is mounted before what is mounted in it.
     return sorted(planned, key=lambda mount: mount.target.rstrip("/").count("/")), env
 

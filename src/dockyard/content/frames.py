@@ -18,6 +18,7 @@ Sources: RFC 1952, section 2.3.1.1; RFC 8878, section 3.1.2; zstd, ``contrib/see
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import struct
@@ -26,12 +27,15 @@ import zlib
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import zstandard
 from isal import igzip_lib
+from isal.isal_zlib import crc32
 
-from dockyard.errors import Conflict
+from dockyard.content.known_frames import DAMAGED, FINGERPRINT, MadeFrame
+from dockyard.errors import Conflict, DigestInvalid
 from dockyard.oci.digest import Hasher
 
 if TYPE_CHECKING:
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, BinaryIO, Literal, Self
 
+    from dockyard.content.known_frames import KnownFrames, Lazy
     from dockyard.oci.digest import Digest
 
     Compression = Literal["gzip", "zstd"]
@@ -57,6 +62,7 @@ _GZIP_HEAD = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff" + b"\x08\0" + b"DY" + b"\x04\0"
 _GZIP_LENGTH = struct.Struct("<I")
 _GZIP_HEADER_SIZE = len(_GZIP_HEAD) + _GZIP_LENGTH.size
 _TABLE_HEAD, _TABLE_ENTRY, _TABLE_FOOT = struct.Struct("<II"), struct.Struct("<II"), struct.Struct("<IBI")
+_BROKEN = (cast("type[Exception]", igzip_lib.IsalError), zstandard.ZstdError, EOFError, OSError)
 _TABLE_MAGIC, _SEEKABLE_MAGIC = 0x184D2A5E, 0x8F92EAB1
 
 
@@ -64,17 +70,20 @@ class Frames:
     """Compresses what is written, by several threads. ``sink`` gets the pieces in order, in a thread of ours.
 
     Use it in a ``with``; what went wrong in a thread is raised by the call after it, or by ``finish``. ``size`` counts
-    the plain bytes. At most a few frames for each thread are in memory.
+    the plain bytes. At most a few frames for each thread are in memory. Frames that are ``known`` are taken as they
+    are, and what would go into them is not read; ``made`` is what may be known of this layer afterwards.
     """
 
     def __init__(
         self, sink: Callable[[bytes], object], compression: Compression = "gzip", *, threads: int = 0,
-        algorithm: str = "sha256",
+        algorithm: str = "sha256", known: KnownFrames | None = None,
     ) -> None:  # fmt: skip
         count = threads or os.cpu_count() or 1
         self.size = 0
         self._sink, self._compression = sink, compression
-        self._compress: Callable[[memoryview], bytes] = _gzip_member if compression == "gzip" else _Zstd().frame
+        zstd = _Zstd()
+        self._compress: Callable[[memoryview], bytes] = _gzip_member if compression == "gzip" else zstd.frame
+        self._decompress = _gzip_plain if compression == "gzip" else zstd.plain
         self._workers, self._last = ThreadPoolExecutor(count, "compress"), ThreadPoolExecutor(1, "frames")
         self._at_most = 2 * count + 2
         self._waiting: deque[tuple[bytearray, Future[None]]] = deque()
@@ -82,6 +91,12 @@ class Frames:
         self._hasher = Hasher(algorithm)
         self._table: list[tuple[int, int]] = []
         self._length, self._limit = 0, MOST
+        self._known = known
+        # How many frames from the beginning are those of the known layer; -1 once one is not, or where that is no help.
+        self._same = 0 if known and known.order and Hasher.load(algorithm, known.order[0].state) else -1
+        self._parts: list[bytes | memoryview | _Part] = []
+        self._opened: tuple[Lazy, BinaryIO] | None = None
+        self.made: list[MadeFrame] = []
         self._take_buffer()
 
     @property
@@ -105,7 +120,10 @@ class Frames:
         """Take plain bytes."""
         if len(data) <= self._limit - self._length:
             end = self._length + len(data)
-            self._buffer[self._length : end] = data
+            if self._known is None:
+                self._buffer[self._length : end] = data
+            else:
+                self._parts.append(data)
             self._length = end
             return
         view = memoryview(data)
@@ -114,8 +132,22 @@ class Frames:
             self.write(bytes(view[:room]))
             view = view[room:]
 
+    def take(self, content: Lazy, size: int, *, what: str) -> None:
+        """Take a file of ``size`` bytes, which is read only where it comes into a frame that is not known."""
+        if self._known is None:
+            with content.open() as file:
+                self.copy(file, size, what=what)
+            return
+        start = 0
+        while start < size:
+            count = min(self._room(), size - start)
+            self._parts.append(_Part(content, start, count, start + count == size, what))
+            self._length, start = self._length + count, start + count
+
     def copy(self, file: BinaryIO, size: int, *, what: str) -> None:
         """Take ``size`` bytes from ``file``, which ends then. Conflict that names ``what`` unless it has just that."""
+        if self._known is not None:
+            self._fill()
         left = size
         # The buffer has one byte more than a frame: what a file has beyond its size shows in the same read.
         while left:
@@ -136,6 +168,9 @@ class Frames:
             self._submit()
         while self._waiting:
             self._drain()
+        if self._known and self._same > 0:
+            state = self._known.order[self._same - 1].state
+            self._hasher = Hasher.load(self._hasher.algorithm, state) or self._hasher
         if self._compression == "zstd":
             self._sink(_table(self._table))
 
@@ -150,19 +185,108 @@ class Frames:
             self._submit()
 
     def _submit(self) -> None:
+        fingerprint, place = self._look_up()
+        if place is None:
+            self._fill()
         plain = self._view[: self._length]
         self.size += self._length
-        made = self._workers.submit(self._compress, plain)
-        self._waiting.append((self._buffer, self._last.submit(self._pass_on, plain, made)))
+        state = b""
+        if self._known and self._same >= 0:
+            if place == self._same:
+                self._same += 1
+            else:  # from here on the plain bytes are needed: the hash goes on behind what was the same
+                state = self._known.order[self._same - 1].state if self._same else b""
+                self._same = -1
+        work = partial(self._make, plain) if place is None else partial(self._again, place, len(plain), self._same < 0)
+        made = self._workers.submit(work)
+        self._waiting.append((self._buffer, self._last.submit(self._pass_on, len(plain), made, fingerprint, state)))
         # No more than the threads can work on: memory stays flat however fast the source is.
         while len(self._waiting) > self._at_most or (self._waiting and self._waiting[0][1].done()):
             self._drain()
         self._take_buffer()
 
-    def _pass_on(self, plain: memoryview, made: Future[bytes]) -> None:
-        self._hasher.update(plain)
-        frame = made.result()
-        self._table.append((len(frame), len(plain)))
+    def _look_up(self) -> tuple[bytes, int | None]:
+        """The fingerprint of the frame that ends here, and its place among the known ones where it is one."""
+        if self._known is None or not self._parts:
+            return b"", None
+        hasher = hashlib.blake2b(digest_size=FINGERPRINT)
+        for part in self._parts:
+            # Lengths keep two lists of parts from reading as the same bytes.
+            if isinstance(part, _Part):
+                hasher.update(b"%b file %d %d " % (part.content.digest, part.start, part.count))
+            else:
+                hasher.update(b"%d bytes " % len(part))
+                hasher.update(part)
+        fingerprint = hasher.digest()
+        place = self._known.find(fingerprint, self._length)
+        if place is not None:
+            self._parts.clear()
+        return fingerprint, place
+
+    def _fill(self) -> None:
+        """Bring the parts of the frame into the buffer, reading what of them is in files."""
+        at = 0
+        for part in self._parts:
+            if isinstance(part, _Part):
+                self._read_part(part, at)
+                at += part.count
+            else:
+                self._buffer[at : at + len(part)] = part
+                at += len(part)
+        self._parts.clear()
+
+    def _read_part(self, part: _Part, at: int) -> None:
+        if self._opened is None or self._opened[0] is not part.content:
+            self._close()
+            self._opened = part.content, part.content.open()
+        file = self._opened[1]
+        if part.start:
+            file.seek(part.start)
+        # The buffer has a byte more than a frame: what a file has beyond its size shows in the same read.
+        wanted, end = part.count + part.last, at + part.count
+        count = _read(file, self._view[at : at + wanted])
+        while at + count < end and (more := _read(file, self._view[at + count : at + wanted])):
+            count += more
+        if count != part.count:
+            raise _changed(part.what)
+        if part.last:
+            self._close()
+
+    def _close(self) -> None:
+        if self._opened:
+            self._opened[1].close()
+            self._opened = None
+
+    def _make(self, plain: memoryview) -> tuple[bytes, bytes | memoryview | None]:
+        return self._compress(plain), plain
+
+    def _again(self, place: int, size: int, plain: bool) -> tuple[bytes, bytes | memoryview | None]:
+        """A frame as it was made before; with ``plain`` also its plain bytes, which come from it."""
+        assert self._known  # noqa: S101 - it has the place
+        frame = self._known.read(place)
+        if not plain:
+            return frame, None
+        try:
+            found = self._decompress(frame, size)
+        except _BROKEN as error:
+            raise DigestInvalid(f"a layer in the store is damaged: {error}", hint=DAMAGED) from None
+        if len(found) != size:
+            raise DigestInvalid("a layer in the store is damaged: a frame has another length", hint=DAMAGED)
+        return frame, found
+
+    def _pass_on(
+        self, size: int, made: Future[tuple[bytes, bytes | memoryview | None]], fingerprint: bytes, state: bytes
+    ) -> None:
+        frame, plain = made.result()
+        if state:
+            self._hasher = Hasher.load(self._hasher.algorithm, state) or self._hasher
+        if plain is not None:
+            self._hasher.update(plain)
+        if self._known is not None:
+            # Behind frames that are the same as before, so is the hash.
+            after = self._hasher.save() or b"" if plain is not None else self._known.order[len(self.made)].state
+            self.made.append(MadeFrame(fingerprint, len(frame), size, crc32(frame), after))
+        self._table.append((len(frame), size))
         self._sink(frame)
 
     def _drain(self) -> None:
@@ -179,8 +303,20 @@ class Frames:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._close()
         self._workers.shutdown(cancel_futures=True)
         self._last.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """``count`` bytes of a file from ``start`` on; ``last`` where they are its end."""
+
+    content: Lazy
+    start: int
+    count: int
+    last: bool
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +387,11 @@ def _gzip_member(plain: memoryview) -> bytes:
     return _GZIP_HEAD + _GZIP_LENGTH.pack(_GZIP_HEADER_SIZE + len(made)) + made
 
 
+def _gzip_plain(frame: bytes, size: int) -> bytes:
+    made: bytes = igzip_lib.decompress(frame, flag=igzip_lib.DECOMP_GZIP, bufsize=max(size, 1))
+    return made
+
+
 class _Zstd:
     """zstd for many threads: each has a compressor of its own, kept from frame to frame."""
 
@@ -261,6 +402,10 @@ class _Zstd:
         if not hasattr(self._own, "compressor"):
             self._own.compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
         made: bytes = self._own.compressor.compress(plain)
+        return made
+
+    def plain(self, frame: bytes, size: int) -> bytes:
+        made: bytes = zstandard.ZstdDecompressor().decompress(frame, max_output_size=size)
         return made
 
 

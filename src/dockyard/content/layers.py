@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dockyard.content import windows as windows_layout
 from dockyard.content.frames import Frames
+from dockyard.content.known_frames import Lazy
 from dockyard.content.tar import BLOCK, Kind
 from dockyard.content.tar_headers import SECOND
 from dockyard.content.tar_writer import END, FLAGS, header
@@ -18,11 +19,12 @@ from dockyard.errors import Conflict
 from dockyard.oci import media_types
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import BinaryIO, Self
 
     from dockyard.content.files import NewBlob
     from dockyard.content.frames import Compression
+    from dockyard.content.known_frames import KnownFrames, MadeFrame
     from dockyard.oci.digest import Digest
 
 TEXTS = ("etc/passwd", "etc/group")
@@ -54,6 +56,7 @@ class Layer:
     newest: int
     index: list[Entry]
     texts: Mapping[str, bytes]
+    frames: Sequence[MadeFrame]  # as far as they may be known from now on
 
 
 class LayerWriter:
@@ -65,22 +68,24 @@ class LayerWriter:
 
     def __init__(
         self, blob: NewBlob, compression: Compression = "gzip", *, threads: int = 0, clamp: int | None = None,
-        windows: bool = False, implied: int = 0,
+        windows: bool = False, implied: int = 0, known: KnownFrames | None = None,
     ) -> None:  # fmt: skip
         self._blob, self._compression = blob, compression
         self._clamp = None if clamp is None else clamp * SECOND
         self._windows = windows
         self._index: list[Entry] = []
         self._texts: dict[str, bytes] = {}
-        self._frames = Frames(blob.write, compression, threads=threads)
+        self._frames = Frames(blob.write, compression, threads=threads, known=known)
         if windows:
             for name in windows_layout.FOLDERS:
                 node = self._written(Node(Kind.FOLDER, 0, mtime=implied * SECOND))
                 records = windows_layout.records(node, secured=False)
                 self._put(name, node, records, windows_layout.bits(node), slash=False)
 
-    def add(self, entry: Entry, data: BinaryIO | bytes | None = None) -> None:
+    def add(self, entry: Entry, data: BinaryIO | bytes | Lazy | None = None) -> None:
         """Add a member; a file's content is read from ``data`` up to its end, and must have the node's size.
+
+        What is :class:`~dockyard.content.known_frames.Lazy` is read only where it comes into a frame that is not known.
 
         Conflict where it has another; Full, Unavailable; Unsupported where a tar can't hold what the node says.
         """
@@ -95,7 +100,8 @@ class LayerWriter:
         if node.kind is not Kind.FILE:
             return
         if path in TEXTS and data is not None and not isinstance(data, bytes) and node.size <= MAX_TEXT:
-            data = data.read(node.size + 1)
+            file = data.open() if isinstance(data, Lazy) else data
+            data = file.read(node.size + 1)
         if isinstance(data, bytes) or data is None:
             content = data or b""
             if len(content) != node.size:
@@ -103,6 +109,8 @@ class LayerWriter:
             if path in TEXTS:
                 self._texts[path] = content
             self._frames.write(content)
+        elif isinstance(data, Lazy):
+            self._frames.take(data, node.size, what=entry.path)
         else:
             self._frames.copy(data, node.size, what=entry.path)
         if fill := -node.size % BLOCK:
@@ -115,7 +123,7 @@ class LayerWriter:
         newest = max((entry.node.mtime for entry in self._index), default=0)
         return Layer(
             self._blob.digest, self._blob.size, _MEDIA_TYPES[self._compression], self._frames.diff_id,
-            self._frames.size, max(0, newest // SECOND), self._index, self._texts,
+            self._frames.size, max(0, newest // SECOND), self._index, self._texts, self._frames.made,
         )  # fmt: skip
 
     def _put(

@@ -28,6 +28,11 @@ def index_path(images: Images, diff_id: Digest) -> Path:
     return images.root / "layer-indexes" / diff_id.hex
 
 
+def frames_path(images: Images, digest: Digest) -> Path:
+    """Where the table of a layer's frames is kept: by its own digest, as it is about the compressed bytes."""
+    return images.root / "layer-frames" / digest.hex
+
+
 def tree_of(images: Images, layers: Sequence[Layer], *, windows: bool = False) -> IndexTree:
     """What is in the layers, the lowest first. One that is not here, as of a Windows base, is as one of no files."""
     with ThreadPoolExecutor(2, "index") as threads:
@@ -39,11 +44,15 @@ def tree_of(images: Images, layers: Sequence[Layer], *, windows: bool = False) -
 
 
 def forget_indexes(images: Images, keep: set[Digest]) -> None:
-    """Remove the indexes of layers that are not in ``keep`` (diff IDs)."""
+    """Remove the indexes of layers that are not in ``keep`` (diff IDs), and tables of frames without their layer."""
     folder = images.root / "layer-indexes"
     names = {digest.hex for digest in keep}
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.name not in names:
+            path.unlink(missing_ok=True)
+    folder = images.root / "layer-frames"
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if not (images.root / "blobs" / "sha256" / path.name).exists():
             path.unlink(missing_ok=True)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from dockyard.content.known_frames import Lazy
 from dockyard.content.layers import Entry
 from dockyard.content.tar import Kind
 from dockyard.content.trees import Node
-from dockyard.engine.walking import SECOND, joined, normal, resolve
+from dockyard.engine.walking import SECOND, joined, normal, read_whole, resolve
 from dockyard.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Placement:
         self._target = target
         self._implied = Node(Kind.FOLDER, 0o755, owner.uid, owner.gid, time // SECOND * SECOND, type=b"5")
         self._placed: dict[str, _Placed] = {}
+        self._made: set[str] = set()  # folders that are known to be there
 
     def file(self, destination: str, name: str, node: Node, open: Callable[[], BinaryIO]) -> None:
         """Place a file that is not from a tree."""
@@ -105,8 +108,8 @@ class Placement:
             if one.is_folder:
                 places[one.path] = path
 
-    def entries(self) -> Iterator[tuple[Entry, BinaryIO | bytes | None]]:
-        """Everything, parents first, with its content, which is open until the next is asked for."""
+    def entries(self) -> Iterator[tuple[Entry, BinaryIO | bytes | Lazy | None]]:
+        """Everything, parents first, with its content, which is open until the next is asked for, or opened later."""
         first: dict[tuple[int, int, int], str] = {}
         with ExitStack() as stack:
             readers: dict[int, Reader] = {}
@@ -124,6 +127,12 @@ class Placement:
                     key = id(placed.tree)
                     if key not in readers:
                         readers[key] = stack.enter_context(placed.tree.reader())
+                    if placed.found.digest:
+                        yield (
+                            Entry(path, placed.node),
+                            Lazy(partial(readers[key].open, placed.found), placed.found.digest),
+                        )
+                        continue
                     with readers[key].open(placed.found) as file:
                         yield Entry(path, placed.node), _content(file, placed.node.size)
                 elif placed.open:
@@ -162,15 +171,20 @@ class Placement:
 
     def _make(self, folder: str) -> None:
         """Make a folder and those above it that are not there."""
-        if not folder or (folder in self._placed and self._placed[folder].node.kind is Kind.FOLDER):
+        if not folder or folder in self._made:
             return
-        self._make(folder.rpartition("/")[0])
-        found = self._lstat(folder)
-        if found is None:
-            _refuse(folder)
-            self._placed[folder] = _Placed(self._implied)
-        elif found.kind is not Kind.FOLDER:
-            raise BuildFailed(f"mkdir /{folder}: not a directory")
+        done = ""
+        for part in folder.split("/"):
+            done = joined(done, part)
+            if done in self._made:
+                continue
+            found = self._lstat(done)
+            if found is None:
+                _refuse(done)
+                self._placed[done] = _Placed(self._implied)
+            elif found.kind is not Kind.FOLDER:
+                raise BuildFailed(f"mkdir /{done}: not a directory")
+            self._made.add(done)
 
     def _put(self, path: str, placed: _Placed, *, replacing: bool = False) -> None:
         self._make(path.rpartition("/")[0])
@@ -186,6 +200,7 @@ class Placement:
         below = f"{path}/"
         for one in [one for one in self._placed if one == path or one.startswith(below)]:
             del self._placed[one]
+        self._made -= {one for one in self._made if one == path or one.startswith(below)}
 
 
 def _placed(picked: Picked, found: Found, number: int, owner: Owner | None, mode: Change | None) -> _Placed:
@@ -209,12 +224,7 @@ def _placed(picked: Picked, found: Found, number: int, owner: Owner | None, mode
 
 
 def _content(file: BinaryIO, size: int) -> BinaryIO | bytes:
-    if size > SMALL:
-        return file
-    pieces = [file.read(size + 1)]
-    while pieces[-1] and sum(map(len, pieces)) <= size:
-        pieces.append(file.read(size + 1))
-    return b"".join(pieces)
+    return file if size > SMALL else read_whole(file, size)
 
 
 def _order(path: str) -> str:

@@ -8,13 +8,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from dockyard.content.index import LayerIndex
+from dockyard.content.known_frames import KnownFrames, Lazy, save_table
 from dockyard.content.layers import LayerWriter
 from dockyard.content.threads import in_thread
 from dockyard.engine.build_state import Layer
 from dockyard.engine.cache import BuildCache, Record
 from dockyard.engine.checksums import Checksums
 from dockyard.engine.fetching import Fetcher
-from dockyard.engine.layer_trees import index_path
+from dockyard.engine.layer_trees import frames_path, index_path
 from dockyard.engine.snapshots import Snapshots, next_chain
 from dockyard.errors import BuildFailed
 from dockyard.oci.descriptor import Descriptor
@@ -113,11 +114,12 @@ class Works:
         return self.snapshots.ensure([(layer.descriptor, layer.diff_id) for layer in state.layers])
 
     def write(
-        self, entries: Iterable[tuple[Entry, BinaryIO | bytes | None]], state: State, *, text: str, kind: str
+        self, entries: Iterable[tuple[Entry, BinaryIO | bytes | Lazy | None]], state: State, *, text: str, kind: str
     ) -> Record:
         """Write a layer, and the index of what is in it. BuildFailed where the build was stopped meanwhile."""
         request, images = self.request, self.images
         with (
+            self._known(text, kind) as known,
             images.files.create() as blob,
             LayerWriter(
                 blob,
@@ -125,6 +127,7 @@ class Works:
                 clamp=request.epoch,
                 windows=state.platform.os == "windows",
                 implied=self.time(state),
+                known=known if kind == "file" else None,
             ) as writer,
         ):
             for entry, data in entries:
@@ -133,15 +136,32 @@ class Works:
                 try:
                     writer.add(entry, data)
                 finally:
-                    if data is not None and not isinstance(data, bytes):
+                    if data is not None and not isinstance(data, bytes | Lazy):
                         data.close()
             made = writer.finish()
             images.hold(made.digest)
             blob.commit()
         LayerIndex(made.index, made.texts).save(index_path(images, made.diff_id))
+        if made.frames:
+            save_table(frames_path(images, made.digest), made.frames)
         layer = Layer(Descriptor(made.media_type, made.digest, made.size), made.diff_id)
         chain = str(next_chain(state.chain, made.diff_id))
         return Record(layer, float(made.newest), text, kind, made.unpacked_size, chain)
+
+    def _known(self, text: str, kind: str) -> KnownFrames:
+        """The frames of the layer that the same instruction made the last time."""
+        if kind != "file":
+            return KnownFrames()
+        layers = [
+            (used, record.layer.descriptor.digest)
+            for _, record, _, used in self.cache.records()
+            if record.text == text and record.layer
+        ]
+        if not layers:
+            return KnownFrames()
+        _, digest = max(layers)
+        self.images.hold(digest)
+        return KnownFrames.load(frames_path(self.images, digest), self.images.files.path(digest))
 
     def time(self, state: State) -> int:
         """The time of folders that a build makes by itself, in seconds."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from running import DOCKYARD, environment
 from samples import Samples, Work, must, timed
 
-from dockyard.content.frames import frames
+from dockyard.content.frame_format import frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dockyard.content.compress import Plain
-from dockyard.content.frames import MOST, TARGET, Frame, Frames, frames
+from dockyard.content.frame_format import Frame, frames
+from dockyard.content.frames import MOST, TARGET, Frames
 from dockyard.errors import Conflict
 
 Compression = Literal["gzip", "zstd"]

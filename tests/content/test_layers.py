@@ -16,7 +16,7 @@ from images import GZIP, ZSTD, Layout
 from servers import must
 from written_layers import Written, file, folder, hardlink, special, symlink, write
 
-from dockyard.content.frames import frames
+from dockyard.content.frame_format import frames
 from dockyard.content.layers import Entry
 from dockyard.content.tar import Kind, members
 from dockyard.content.tar_writer import header

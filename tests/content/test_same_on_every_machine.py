@@ -14,7 +14,7 @@ SCRIPT = """
 import hashlib, tempfile
 from pathlib import Path
 from dockyard.content.files import BlobFiles
-from dockyard.content.frames import frames
+from dockyard.content.frame_format import frames
 from dockyard.content.layers import Entry, LayerWriter
 from dockyard.content.tar import Kind
 from dockyard.content.trees import Node

@@ -21,7 +21,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import struct
 import threading
 import zlib
 from collections import deque
@@ -34,6 +33,7 @@ import zstandard
 from isal import igzip_lib
 from isal.isal_zlib import crc32
 
+from dockyard.content.frame_format import gzip_head, seek_table
 from dockyard.content.known_frames import DAMAGED, FINGERPRINT, MadeFrame
 from dockyard.errors import Conflict, DigestInvalid
 from dockyard.oci.digest import Hasher
@@ -41,7 +41,6 @@ from dockyard.oci.digest import Hasher
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
-    from pathlib import Path
     from typing import Any, BinaryIO, Literal, Self
 
     from dockyard.content.known_frames import KnownFrames, Lazy
@@ -54,16 +53,9 @@ TARGET = 256 * 1024
 MOST = 3 * TARGET // 2
 """Bytes of tar that no frame exceeds. What is written without a word on members is cut at this."""
 ZSTD_LEVEL = 3
-MAX_FRAMES = 2**22
-"""A blob that has more, which would be a TiB, is taken for one without frames."""
 _LEAST = TARGET // 4
 _SPREAD = TARGET - _LEAST  # so many bytes follow in the mean until a path's hash says stop
-_GZIP_HEAD = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff" + b"\x08\0" + b"DY" + b"\x04\0"
-_GZIP_LENGTH = struct.Struct("<I")
-_GZIP_HEADER_SIZE = len(_GZIP_HEAD) + _GZIP_LENGTH.size
-_TABLE_HEAD, _TABLE_ENTRY, _TABLE_FOOT = struct.Struct("<II"), struct.Struct("<II"), struct.Struct("<IBI")
 _BROKEN = (cast("type[Exception]", igzip_lib.IsalError), zstandard.ZstdError, EOFError, OSError)
-_TABLE_MAGIC, _SEEKABLE_MAGIC = 0x184D2A5E, 0x8F92EAB1
 
 
 class Frames:
@@ -157,6 +149,7 @@ class Frames:
             if count > left or not count:
                 raise _changed(what)
             self._length, left = self._length + count, left - count
+            self._filled = self._length
             if not left and count < wanted and _is_file(file):
                 return  # a file that gives less than it was asked for has no more
         if _read(file, memoryview(bytearray(1))):
@@ -172,7 +165,7 @@ class Frames:
             state = self._known.order[self._same - 1].state
             self._hasher = Hasher.load(self._hasher.algorithm, state) or self._hasher
         if self._compression == "zstd":
-            self._sink(_table(self._table))
+            self._sink(seek_table(self._table))
 
     def _room(self) -> int:
         if self._length >= self._limit:
@@ -207,7 +200,8 @@ class Frames:
 
     def _look_up(self) -> tuple[bytes, int | None]:
         """The fingerprint of the frame that ends here, and its place among the known ones where it is one."""
-        if self._known is None or not self._parts:
+        # A frame with content that was copied has no name: only what is in parts would be in it.
+        if self._known is None or not self._parts or self._filled:
             return b"", None
         hasher = hashlib.blake2b(digest_size=FINGERPRINT)
         for part in self._parts:
@@ -225,7 +219,7 @@ class Frames:
 
     def _fill(self) -> None:
         """Bring the parts of the frame into the buffer, reading what of them is in files."""
-        at = 0
+        at = self._filled
         for part in self._parts:
             if isinstance(part, _Part):
                 self._read_part(part, at)
@@ -234,6 +228,7 @@ class Frames:
                 self._buffer[at : at + len(part)] = part
                 at += len(part)
         self._parts.clear()
+        self._filled = at
 
     def _read_part(self, part: _Part, at: int) -> None:
         if self._opened is None or self._opened[0] is not part.content:
@@ -297,7 +292,7 @@ class Frames:
     def _take_buffer(self) -> None:
         self._buffer = self._spare.pop() if self._spare else bytearray(MOST + 1)
         self._view = memoryview(self._buffer)
-        self._length = 0
+        self._length = self._filled = 0
 
     def __enter__(self) -> Self:
         return self
@@ -319,72 +314,9 @@ class _Part:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One frame of a blob: ``size`` bytes from ``offset`` on, which are ``plain`` bytes uncompressed."""
-
-    offset: int
-    size: int
-    plain: int
-
-
-def frames(path: Path) -> list[Frame]:
-    """List the frames of a blob without uncompressing; none where it is not made of frames from end to end.
-
-    They are what the blob says, for finding what is the same in two: whoever unpacks them checks what comes out.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        size = os.fstat(descriptor).st_size
-        return _gzip_frames(descriptor, size) or _zstd_frames(descriptor, size)
-    finally:
-        os.close(descriptor)
-
-
-def _gzip_frames(descriptor: int, end: int) -> list[Frame]:
-    found: list[Frame] = []
-    offset, head = 0, os.pread(descriptor, _GZIP_HEADER_SIZE, 0)
-    while offset < end:
-        if len(head) < _GZIP_HEADER_SIZE or not head.startswith(_GZIP_HEAD):
-            return []
-        (size,) = _GZIP_LENGTH.unpack_from(head, len(_GZIP_HEAD))
-        if size <= _GZIP_HEADER_SIZE + 8 or offset + size > end or len(found) == MAX_FRAMES:
-            return []
-        # A member ends with the length of its plain bytes; the next one's header comes in the same read.
-        tail = os.pread(descriptor, 4 + _GZIP_HEADER_SIZE, offset + size - 4)
-        found.append(Frame(offset, size, int.from_bytes(tail[:4], "little")))
-        offset, head = offset + size, tail[4:]
-    return found
-
-
-def _zstd_frames(descriptor: int, end: int) -> list[Frame]:
-    if end < _TABLE_HEAD.size + _TABLE_FOOT.size:
-        return []
-    count, flags, magic = _TABLE_FOOT.unpack(os.pread(descriptor, _TABLE_FOOT.size, end - _TABLE_FOOT.size))
-    length = count * _TABLE_ENTRY.size + _TABLE_FOOT.size
-    start = end - length - _TABLE_HEAD.size
-    if magic != _SEEKABLE_MAGIC or flags or start < 0 or count > MAX_FRAMES:
-        return []
-    raw = os.pread(descriptor, end - start, start)
-    if _TABLE_HEAD.unpack_from(raw) != (_TABLE_MAGIC, length):
-        return []
-    found: list[Frame] = []
-    offset = 0
-    for size, plain in _TABLE_ENTRY.iter_unpack(raw[_TABLE_HEAD.size : -_TABLE_FOOT.size]):
-        found.append(Frame(offset, size, plain))
-        offset += size
-    return found if offset == start else []
-
-
-def _table(entries: list[tuple[int, int]]) -> bytes:
-    body = b"".join(_TABLE_ENTRY.pack(*entry) for entry in entries)
-    foot = _TABLE_FOOT.pack(len(entries), 0, _SEEKABLE_MAGIC)
-    return _TABLE_HEAD.pack(_TABLE_MAGIC, len(body) + len(foot)) + body + foot
-
-
 def _gzip_member(plain: memoryview) -> bytes:
     made: bytes = igzip_lib.compress(plain, 2, flag=igzip_lib.COMP_GZIP_NO_HDR)
-    return _GZIP_HEAD + _GZIP_LENGTH.pack(_GZIP_HEADER_SIZE + len(made)) + made
+    return gzip_head(len(made)) + made
 
 
 def _gzip_plain(frame: bytes, size: int) -> bytes:

@@ -127,11 +127,13 @@ class BuildCache:
         return {record.layer.descriptor.digest for _, record, _, _ in self.records() if record.layer}
 
     def rows(self, size_of: Callable[[Digest], int | None], shared: set[Digest]) -> list[CacheRow]:
-        """The records as a listing, the one used last first."""
+        """The records as a listing, the one used last first. A layer that several have counts for one of them."""
         rows = []
+        counted: set[Digest | None] = set()
         for key, record, made, used in self.records():
             digest = record.layer.descriptor.digest if record.layer else None
-            size = size_of(digest) or 0 if digest else 0
+            size = size_of(digest) or 0 if digest and digest not in counted else 0
+            counted.add(digest)
             rows.append(CacheRow(key, record.kind, size, made, used, record.text, digest in shared))
         return sorted(rows, key=lambda row: (-row.last_used, row.id))
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 from servers import Containers, Dockerd, DockerRegistry, Hub, Machine, Started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+
+# How long an example takes says something of the machine, not of us.
+settings.register_profile("dockyard", deadline=None)
+settings.load_profile("dockyard")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

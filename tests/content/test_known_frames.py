@@ -153,3 +153,29 @@ def test_a_file_that_is_not_as_long_as_was_said_is_refused(tmp_path: Path, conte
         writer.finish()
 
     assert not (tmp_path / "blobs").exists()
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_files_that_are_copied_stand_where_they_belong_among_others(tmp_path: Path, changed: bool) -> None:
+    store = Store(tmp_path)
+
+    def write(known: KnownFrames | None, copied: bytes) -> tuple[Layer, Path]:
+        files = Files({"a": b"a" * 1000, "c": b"c" * 1000})
+        with store.files.create() as blob, LayerWriter(blob, known=known) as writer:
+            for number in range(40):
+                for name, data in (("a", files.lazy("a")), ("b", io.BytesIO(copied)), ("c", b"c" * 1000)):
+                    writer.add(Entry(f"{number}/{name}", Node(Kind.FILE, 0o644, size=1000)), data)
+            layer = writer.finish()
+            blob.commit()
+        return layer, store.files.path(layer.digest)
+
+    with KnownFrames() as nothing:
+        first, blob = write(nothing, b"b" * 1000)
+    save_table(store.table(first), first.frames)
+    copied = (b"B" if changed else b"b") * 1000
+    with KnownFrames.load(store.table(first), blob) as known:
+        again, _ = write(known, copied)
+    plain, _ = write(None, copied)
+
+    assert (again.digest, again.diff_id) == (plain.digest, plain.diff_id)
+    assert (again.digest == first.digest) != changed

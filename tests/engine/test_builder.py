@@ -241,3 +241,13 @@ async def test_build_arguments_that_nothing_declares_are_told_of(builds: Builds)
 async def test_an_unknown_instruction_is_an_error_of_the_file(builds: Builds) -> None:
     with pytest.raises(DockerfileInvalid, match="Dockerfile:2:1"):
         await builds("FROM scratch\nCOPPY a b\n")
+
+
+async def test_what_should_be_otherwise_in_a_dockerfile_is_told_and_can_be_an_error(builds: Builds) -> None:
+    text = "FROM scratch AS One\nLABEL a=b\n"
+    await builds(text)
+    warnings = [event.detail for event in builds.events if event.progress is Progress.WARNING]
+
+    assert warnings == ["StageNameCasing: Stage name 'One' should be lowercase (line 1)"]
+    with pytest.raises(DockerfileInvalid, match="lint violation found for rules: StageNameCasing"):
+        await builds(f"# check=error=true\n{text}")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from dockyard.content.copy import together
 from dockyard.content.threads import in_thread
+from dockyard.dockerfile.check_options import check_options
+from dockyard.dockerfile.checks import check, refuse
 from dockyard.dockerfile.parser import parse
 from dockyard.dockerfile.plan import PlanOptions, find_target, needed, outline, plan_stage
 from dockyard.dockerfile.steps import Where
@@ -24,6 +26,8 @@ from dockyard.engine.build_state import State
 from dockyard.engine.cache import BuildCache, oldest_over
 from dockyard.engine.cache_transfer import export_records, imported
 from dockyard.engine.places import Contexts, Places
+from dockyard.engine.reach import let_go
+from dockyard.engine.snapshots import Snapshots
 from dockyard.engine.stage import Stage
 from dockyard.engine.vertices import Vertices
 from dockyard.engine.works import Works
@@ -49,6 +53,9 @@ if TYPE_CHECKING:
 
     Connect = Callable[[str], RegistryClient]
 
+CHECK_OPTIONS = "BUILDKIT_DOCKERFILE_CHECK"
+"""The build argument that says what is checked instead of the file's own directive."""
+
 
 async def build(
     images: Images,
@@ -63,35 +70,69 @@ async def build(
 ) -> Built:
     """Build what ``request`` asks for. DockerfileInvalid, BuildFailed, and what registries and disks raise."""
     vertices = Vertices(tell, clock)
+    loose: set[Digest] = set()
+    try:
+        built = await _build(images, names, request, connect, vertices, loose, stdin, stdout)
+    finally:
+        if loose:
+            await asyncio.to_thread(let_go, images, loose)
+    await asyncio.to_thread(_bound, images, request.cache_bytes)
+    return built
+
+
+async def _build(
+    images: Images,
+    names: Names,
+    request: BuildRequest,
+    connect: Connect,
+    vertices: Vertices,
+    loose: set[Digest],
+    stdin: BinaryIO | None,
+    stdout: BinaryIO | None,
+) -> Built:
+    """Build and deliver; ``loose`` takes up what that puts into the store without a name."""
     wanted = tuple(dict.fromkeys(request.platforms)) or (images.platform,)
     references = [_tag(text, names) for text in dict.fromkeys(request.tags)]
     async with AsyncExitStack() as stack:
         session = stack.enter_context(images.session())
         threads = stack.enter_context(ThreadPoolExecutor(max(8, 2 * (os.cpu_count() or 1)), "build"))
         await in_thread(threads, session.make)
-        opened = await in_thread(threads, open_context, request, vertices, stdin, images.files.ingest)
+        work = stack.enter_context(Snapshots(session).work())
+        opened = await in_thread(threads, open_context, request, vertices, stdin, work)
         context = stack.enter_context(opened)
         stack.enter_context(_shown(context))
         file = parse(context.dockerfile, name=context.dockerfile_name)
+        _check(file, context, request, vertices)
         bases = BaseImages(session, names, connect, request, vertices)
         stack.push_async_callback(bases.end)
         caches = [
             await stack.enter_async_context(imported(place, connect, request.default_registry))
             for place in request.cache_from
         ]
-        works = Works(session, request, vertices, threads, caches)
+        works = Works(session, request, vertices, threads, work, caches)
         contexts = stack.enter_context(Contexts(works, context))
         graphs = [_Graph(works, bases, contexts, file, platform, several=len(wanted) > 1) for platform in wanted]
         states = await together(graph.build() for graph in graphs)
         for word in sorted(set.intersection(*(graph.unused for graph in graphs))):
             works.warn(f"[Warning] One or more build-args [{word}] were not consumed")
-        built = await _deliver(session, request, states, references, works, connect, stdout)
+        built = await _deliver(session, request, wanted, states, references, works, connect, loose, stdout)
         for place in request.cache_to:
             with vertices.vertex(f"exporting cache to {place.where}"):
                 records = works.records(graphs[0].chain if place.mode == "min" else None)
-                await export_records(place, records, session, connect, request.default_registry)
-    await asyncio.to_thread(_bound, images, request.cache_bytes)
+                loose |= await export_records(place, records, session, connect, request.default_registry)
     return built
+
+
+def _check(file: Dockerfile, context: BuildContext, request: BuildRequest, vertices: Vertices) -> None:
+    """Tell of what works in the Dockerfile and should be otherwise. DockerfileInvalid where it says: as an error."""
+    options = check_options(file, request.build_args.get(CHECK_OPTIONS))
+    findings = check(file, options=options, ignored=context.rules.excludes)
+    if findings:
+        with vertices.vertex("[internal] check build definition") as vertex:
+            for found in findings:
+                vertex.warning(f"{found.rule}: {found.message} (line {found.line})")
+    if options.error:
+        refuse(file, findings)
 
 
 @contextmanager
@@ -135,7 +176,7 @@ class _Graph:
         self._prefix = f"{platform} " if several else ""
         self._exact = bool(request.platforms)
         self._results: dict[int, asyncio.Future[State]] = {}
-        self._places = Places(works, contexts, bases, self._result)
+        self._places = Places(works, contexts, bases, self._result, platform, exact=self._exact)
         self._group = asyncio.TaskGroup()
         self._arguments: dict[int, Mapping[str, str | None]] = {}
         self.unused: set[str] = set(request.build_args)
@@ -199,16 +240,18 @@ class _Graph:
         exact = self._exact or head.platform != self._options.platform
         if base.where is Where.IMAGE:
             return await self._bases.state(base.name, head.platform, exact=exact)
-        return await self._places.named(base.name, head.platform)
+        return await self._places.named(base.name, head.platform, exact=exact)
 
 
 async def _deliver(
     images: Images,
     request: BuildRequest,
+    platforms: Sequence[Platform],
     states: Sequence[State],
     names: Sequence[Reference],
     works: Works,
     connect: Connect,
+    loose: set[Digest],
     stdout: BinaryIO | None,
 ) -> Built:
     """Bring the result to where it was asked for; an image in the store where nothing was said."""
@@ -217,8 +260,10 @@ async def _deliver(
     image: Digest | None = None
     if any(output.type not in ("local", "tar") for output in wanted):
         with works.vertices.vertex("exporting to image" if request.outputs in ((), None) else "exporting") as vertex:
-            target, image = await in_thread(works.threads, outputs.store, images, states)
-            if target and any(output.type == "image" for output in wanted):
+            target, image, parts = await in_thread(works.threads, outputs.store, images, states, platforms)
+            if not any(output.type == "image" for output in wanted):
+                loose |= parts
+            else:
                 await in_thread(works.threads, images.name, target, names)
                 vertex.status(f"writing image {image}")
                 for name in names:
@@ -280,10 +325,10 @@ def _metadata(target: Descriptor | None, image: Digest | None, names: Sequence[R
 
 
 def _bound(images: Images, most: int) -> None:
-    """Give up the records that were not used for the longest, down to ``most`` bytes."""
+    """Give up the records that were not used for the longest, down to ``most`` bytes, and what the killed left."""
     from dockyard.engine.prune_cache import forget
 
     cache = BuildCache(images.root)
-    rows = cache.rows(images.files.size, set())
-    if over := oldest_over(rows, most):
+    while over := oldest_over(cache.rows(images.files.size, set()), most):
         forget(images, cache, [row.id for row in over])
+    Snapshots(images).sweep()

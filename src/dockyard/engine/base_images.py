@@ -14,7 +14,8 @@ from dockyard.engine.facts import image_config, image_of
 from dockyard.engine.lookup import find
 from dockyard.engine.reach import Reach
 from dockyard.engine.shipping import pull
-from dockyard.errors import BuildFailed, ImageUnknown
+from dockyard.errors import BuildFailed, Denied, ImageUnknown, Invalid, NotFound, Unauthenticated, Unavailable
+from dockyard.oci.digest import Digest
 from dockyard.oci.platform import runs_on
 from dockyard.oci.reference import parse_reference
 
@@ -44,11 +45,11 @@ class BaseImages:
     ) -> None:
         self._images, self._names, self._connect = images, names, connect
         self._request, self._vertices = request, vertices
-        self._found: dict[tuple[str, Platform], asyncio.Task[State]] = {}
+        self._found: dict[tuple[str, Platform, bool], asyncio.Task[State]] = {}
 
     async def state(self, name: str, platform: Platform, *, exact: bool = False) -> State:
-        """The image called ``name`` for a platform; ``exact`` refuses one of another. BuildFailed, ImageUnknown."""
-        key = name, platform
+        """The image called ``name`` for a platform; ``exact`` refuses one of another. BuildFailed, Invalid."""
+        key = name, platform, exact
         if key not in self._found:
             self._found[key] = asyncio.ensure_future(self._state(name, platform, exact=exact))
         # One who is cancelled leaves the others their answer.
@@ -62,34 +63,46 @@ class BaseImages:
 
     async def _state(self, name: str, platform: Platform, *, exact: bool) -> State:
         if name.startswith(OCI_LAYOUT):
-            return await self._from_layout(name.removeprefix(OCI_LAYOUT), platform)
+            return await self._from_layout(name.removeprefix(OCI_LAYOUT), platform, exact)
         name = name.removeprefix(DOCKER_IMAGE)
         shown = self._remote_name(name)
         with self._vertices.vertex(f"[internal] load metadata for {shown}") as vertex:
-            if not self._request.pull and (local := await asyncio.to_thread(self._local, name, platform, exact)):
+            local, there = None, ""
+            if not self._request.pull:
+                local, there = await asyncio.to_thread(self._local, name, platform)
+            if local and (not exact or fits(local.platform, platform)):
                 if not runs_on(local.platform, platform):
                     vertex.warning(f"image {name} is for {local.platform}, this build is for {platform}")
                 return local
             try:
                 return await self._pull(shown, platform, vertex.status)
-            except ImageUnknown as error:
-                raise BuildFailed(f"{name}: {error.message}", hint=error.hint) from None
+            except (NotFound, Invalid, Unauthenticated, Denied, Unavailable) as error:
+                if there:
+                    raise BuildFailed(
+                        f"{name} in the store is for {there}, not for {platform}, and can't be pulled: {error.message}",
+                        hint=f"Pull it with --platform {platform}, or build for {there}.",
+                    ) from None
+                if isinstance(error, ImageUnknown):
+                    raise BuildFailed(f"{name}: {error.message}", hint=error.hint) from None
+                raise
 
     def _remote_name(self, name: str) -> Reference:
         return parse_reference(name, default_registry=self._request.default_registry).tagged()
 
-    def _local(self, name: str, platform: Platform, exact: bool) -> State | None:
-        """What the store has of this name; ``None`` where it has nothing that fits."""
+    def _local(self, name: str, platform: Platform) -> tuple[State | None, str]:
+        """What the store has of this name for a platform, if anything, and the platforms that there are."""
         try:
             entry = find(self._images, self._names, name).newest
         except ImageUnknown:
-            return None
+            return None, ""
         self._images.hold(*Reach(self._images).of([entry]))
-        image = image_of(self._images, self._images.read(entry.digest, entry.media_type), platform)
+        root = self._images.read(entry.digest, entry.media_type)
+        image = image_of(self._images, root, platform)
         if image is None:
-            return None
+            here = [child for child in root.manifests if self._images.files.has(child)]
+            return None, ", ".join(str(child.platform) for child in here if child.platform)
         state = self._read(image, platform)
-        return state if runs_on(state.platform, platform) or not exact else None
+        return state, str(state.platform)
 
     async def _pull(self, reference: Reference, platform: Platform, status: Callable[[str, int, int], None]) -> State:
         def on_event(event: Event) -> None:
@@ -101,7 +114,7 @@ class BaseImages:
                 self._images, reference, self._connect,
                 platform=platform, all_platforms=False, on_event=on_event, concurrency=3,
             )  # fmt: skip
-            state = await asyncio.to_thread(self._local, str(pulled.reference), platform, True)
+            state, _ = await asyncio.to_thread(self._local, str(pulled.reference), platform)
             if state is None:
                 raise BuildFailed(f"{reference} was removed while the build began")
             return state
@@ -113,11 +126,17 @@ class BaseImages:
             copied = await copy(remote, self._images, digest, platform=platform, on_event=on_event)
         return await asyncio.to_thread(self._read, copied.manifest, platform)
 
-    async def _from_layout(self, place: str, platform: Platform) -> State:
-        folder, _, name = place.partition("@") if "@" in place else place.rpartition(":")
-        if not folder or "/" in name:
-            folder, name = place, ""
-        copied = await copy(Layout(Path(folder)), self._images, name, platform=platform)
+    async def _from_layout(self, place: str, platform: Platform, exact: bool) -> State:
+        folder, at, digest = place.rpartition("@")
+        name: str | Digest = Digest.parse(digest) if at else ""
+        if not at:
+            folder, _, name = place.rpartition(":")
+            if not folder or "/" in name:
+                folder, name = place, ""
+        layout = Layout(Path(folder))
+        copied = await copy(layout, self._images, name, platform=platform)
+        if exact:
+            await refuse_misfit(layout, copied.manifest, platform, place)
         return await asyncio.to_thread(self._read, copied.manifest, platform)
 
     def _read(self, manifest: Manifest, platform: Platform) -> State:
@@ -127,3 +146,8 @@ class BaseImages:
             raise BuildFailed(f"{manifest.digest} is not an image that can be built on")
         refuse_incomplete(self._images.files, manifest)
         return state_of(manifest, config, platform)
+
+
+def fits(image: Platform, wanted: Platform) -> bool:
+    """Whether an image is of the platform that was named: a processor that runs another's programs is not that."""
+    return image.architecture == wanted.architecture and runs_on(image, wanted)

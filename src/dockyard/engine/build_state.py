@@ -63,6 +63,11 @@ class State:
         return tuple(layer.diff_id for layer in self.layers)
 
     @property
+    def is_windows(self) -> bool:
+        """Whether its layers have the layout of Windows layers."""
+        return self.platform.os == "windows"
+
+    @property
     def chain(self) -> Digest | None:
         """The identity of the layers as a stack; ``None`` of none."""
         return chain_id(self.diff_ids) if self.layers else None

@@ -18,13 +18,13 @@ from dockyard.dockerfile.checks import check, refuse
 from dockyard.dockerfile.parser import parse
 from dockyard.dockerfile.plan import PlanOptions, find_target, needed, outline, plan_stage
 from dockyard.dockerfile.steps import Where
-from dockyard.engine import outputs
 from dockyard.engine.base_images import BaseImages
 from dockyard.engine.build_context import open_context
-from dockyard.engine.build_events import Built, Output
+from dockyard.engine.build_events import Built
 from dockyard.engine.build_state import State
 from dockyard.engine.cache import BuildCache, oldest_over
 from dockyard.engine.cache_transfer import export_records, imported
+from dockyard.engine.delivery import Delivery
 from dockyard.engine.places import Contexts, Places
 from dockyard.engine.reach import let_go
 from dockyard.engine.snapshots import Snapshots
@@ -36,7 +36,7 @@ from dockyard.oci.platform import host_platform
 from dockyard.oci.reference import parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from typing import BinaryIO
 
     from dockyard.content.http import RegistryClient
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from dockyard.engine.build_events import BuildEvent, BuildRequest
     from dockyard.engine.images import Images
     from dockyard.engine.lookup import Names
-    from dockyard.oci.descriptor import Descriptor
     from dockyard.oci.digest import Digest
     from dockyard.oci.platform import Platform
     from dockyard.oci.reference import Reference
@@ -93,6 +92,8 @@ async def _build(
     """Build and deliver; ``loose`` takes up what that puts into the store without a name."""
     wanted = tuple(dict.fromkeys(request.platforms)) or (images.platform,)
     references = [_tag(text, names) for text in dict.fromkeys(request.tags)]
+    if not references and any(output.push and not output.names for output in request.outputs):
+        raise BuildFailed("tag is needed when pushing to registry", hint="Name the image with -t.")
     async with AsyncExitStack() as stack:
         session = stack.enter_context(images.session())
         threads = stack.enter_context(ThreadPoolExecutor(max(8, 2 * (os.cpu_count() or 1)), "build"))
@@ -115,7 +116,7 @@ async def _build(
         states = await together(graph.build() for graph in graphs)
         for word in sorted(set.intersection(*(graph.unused for graph in graphs))):
             works.warn(f"[Warning] One or more build-args [{word}] were not consumed")
-        built = await _deliver(session, request, wanted, states, references, works, connect, loose, stdout)
+        built = await Delivery(session, works, connect, references, loose, stdout).deliver(wanted, states)
         for place in request.cache_to:
             with vertices.vertex(f"exporting cache to {place.where}"):
                 records = works.records(graphs[0].chain if place.mode == "min" else None)
@@ -243,85 +244,11 @@ class _Graph:
         return await self._places.named(base.name, head.platform, exact=exact)
 
 
-async def _deliver(
-    images: Images,
-    request: BuildRequest,
-    platforms: Sequence[Platform],
-    states: Sequence[State],
-    names: Sequence[Reference],
-    works: Works,
-    connect: Connect,
-    loose: set[Digest],
-    stdout: BinaryIO | None,
-) -> Built:
-    """Bring the result to where it was asked for; an image in the store where nothing was said."""
-    wanted = request.outputs or (Output("image"),)
-    target: Descriptor | None = None
-    image: Digest | None = None
-    if any(output.type not in ("local", "tar") for output in wanted):
-        with works.vertices.vertex("exporting to image" if request.outputs in ((), None) else "exporting") as vertex:
-            target, image, parts = await in_thread(works.threads, outputs.store, images, states, platforms)
-            if not any(output.type == "image" for output in wanted):
-                loose |= parts
-            else:
-                await in_thread(works.threads, images.name, target, names)
-                vertex.status(f"writing image {image}")
-                for name in names:
-                    vertex.status(f"naming to {name}")
-    for output in wanted:
-        if output.type != "image":
-            with works.vertices.vertex(f"exporting to {output.type}"):
-                await in_thread(
-                    works.threads, outputs.write, images, output, states, target, [*names, *_names(output)], stdout
-                )
-        elif output.push:
-            await _push(images, [*names, *_names(output)], works, connect, target)
-    return Built(image, target.digest if target else None, tuple(names), _metadata(target, image, names))
-
-
-async def _push(
-    images: Images, names: Sequence[Reference], works: Works, connect: Connect, target: Descriptor | None
-) -> None:
-    from dockyard.content.copy import copy
-
-    if not names:
-        raise BuildFailed("tag is needed when pushing to registry", hint="Name the image with -t.")
-    assert target  # noqa: S101 - an image was stored before
-    for reference in names:
-        with works.vertices.vertex(f"pushing {reference}") as vertex:
-            async with connect(reference.registry) as client:
-                await copy(
-                    images,
-                    client.repository(reference.repository),
-                    target.digest,
-                    to=str(reference.tag),
-                    on_event=lambda event: vertex.status(event.blob.digest.short, event.current, event.blob.size),
-                )
-
-
 def _tag(text: str, names: Names) -> Reference:
     reference = parse_reference(text, default_registry=names.default_registry).tagged()
     if reference.digest:
         raise BuildFailed(f'invalid tag "{text}": a built image can\'t be named by a digest')
     return reference
-
-
-def _names(output: Output) -> list[Reference]:
-    return [parse_reference(name).tagged() for name in output.names]
-
-
-def _metadata(target: Descriptor | None, image: Digest | None, names: Sequence[Reference]) -> dict[str, object]:
-    """What ``--metadata-file`` says, with BuildKit's keys."""
-    if target is None:
-        return {}
-    found: dict[str, object] = {
-        "containerimage.config.digest": str(image),
-        "containerimage.descriptor": target.fields(),
-        "containerimage.digest": str(target.digest),
-    }
-    if names:
-        found["image.name"] = ",".join(str(name) for name in names)
-    return found
 
 
 def _bound(images: Images, most: int) -> None:

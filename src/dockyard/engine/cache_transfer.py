@@ -17,8 +17,8 @@ from dockyard.content.copy import copy
 from dockyard.content.layout import Layout
 from dockyard.content.streams import read_blob
 from dockyard.engine.cache import Record
-from dockyard.errors import ArchiveInvalid, DigestInvalid, Invalid, NotFound
-from dockyard.oci import strict_json
+from dockyard.errors import DigestInvalid, Invalid, NotFound
+from dockyard.oci import media_types, strict_json
 from dockyard.oci.descriptor import Descriptor
 from dockyard.oci.digest import Digest, Hasher
 from dockyard.oci.manifest import make_image
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     Connect = Callable[[str], RegistryClient]
 
 CONFIG = "application/vnd.dockyard.build-cache.v1+json"
+_LAYERS = (media_types.OCI_LAYER, media_types.OCI_LAYER_GZIP, media_types.OCI_LAYER_ZSTD)
 NAME = "cache"
 """What the cache is called in a folder's layout."""
 
@@ -59,7 +60,10 @@ class ImportedCache:
             return record
         layer = record.layer
         if not await images.has(layer.descriptor):
-            await images.write(layer.descriptor, self._source)
+            try:
+                await images.write(layer.descriptor, self._source)
+            except NotFound:
+                return None  # removed there meanwhile
         if await asyncio.to_thread(_diff_id, images, layer.descriptor) != layer.diff_id:
             raise DigestInvalid(f"the build cache says what is not so of the layer {layer.descriptor.digest}")
         return record
@@ -68,22 +72,30 @@ class ImportedCache:
 async def _records(source: Source, name: str, where: str) -> dict[str, Record]:
     try:
         manifest = await source.manifest(name)
-    except (NotFound, ArchiveInvalid):
+    except NotFound:
         return {}
     if manifest.config is None or manifest.config.media_type != CONFIG:
         raise Invalid(f"{where} is not a build cache of dockyard's")
-    raw = await read_blob(source, manifest.config)
-    fields = strict_json.parse_object(raw, "the build cache")
     try:
-        return {str(key): Record.parse(value) for key, value in dict(fields["records"]).items()}
-    except (KeyError, TypeError, ValueError):
+        fields = strict_json.parse_object(await read_blob(source, manifest.config), "its config")
+        return {str(key): _checked(Record.parse(value)) for key, value in dict(fields["records"]).items()}
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise Invalid(f"the build cache in {where} is damaged") from None
+    except (Invalid, NotFound) as error:
+        raise Invalid(f"the build cache in {where} is damaged: {error.message}") from None
+
+
+def _checked(record: Record) -> Record:
+    """A record that strangers may have made: it names a plain layer. ValueError."""
+    if record.layer and (record.layer.descriptor.media_type not in _LAYERS or record.layer.descriptor.urls):
+        raise ValueError
+    return record
 
 
 async def export_records(
     place: CachePlace, records: Mapping[str, Record], images: Images, connect: Connect, default_registry: str
-) -> None:
-    """Write records and their layers to a place, in the place of what it had."""
+) -> set[Digest]:
+    """Write records and their layers to a place, in the place of what it had; what that left in the store."""
     layers: dict[Digest, Descriptor] = {}
     for record in records.values():
         if record.layer:
@@ -96,6 +108,7 @@ async def export_records(
     images.keep(manifest)
     async with _opened(place, connect, default_registry) as (sink, name):
         await copy(images, sink, manifest.digest, to=name)
+    return {config.digest, manifest.digest}
 
 
 @asynccontextmanager

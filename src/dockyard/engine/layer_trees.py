@@ -73,7 +73,7 @@ def _moved(entries: Iterable[Entry]) -> list[Entry]:
     for entry in entries:
         if entry.path.startswith(FILES):
             node = entry.node
-            if node.kind is Kind.HARDLINK:
+            if node.kind in (Kind.HARDLINK, Kind.SYMLINK):
                 node = replace(node, link=node.link.removeprefix(FILES))
             moved.append(Entry(entry.path.removeprefix(FILES), node))
     return moved

@@ -6,15 +6,19 @@ import os
 import shutil
 import stat
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockyard.content.folders import storage_errors, sync_folder
 from dockyard.content.packing import pack
+from dockyard.content.tree_removal import remove_tree
 from dockyard.content.unpack import apply_layer
+from dockyard.engine.base_images import fits
 from dockyard.engine.folder_tree import FolderTree
-from dockyard.errors import Invalid
+from dockyard.engine.layer_trees import FILES
+from dockyard.engine.snapshots import Snapshots
+from dockyard.errors import BuildFailed, Invalid
 from dockyard.oci.manifest import make_index
 
 if TYPE_CHECKING:
@@ -26,29 +30,42 @@ if TYPE_CHECKING:
     from dockyard.engine.images import Images
     from dockyard.oci.descriptor import Descriptor
     from dockyard.oci.digest import Digest
+    from dockyard.oci.platform import Platform
     from dockyard.oci.reference import Reference
 
 
-def store(images: Images, states: Sequence[State], *, always_index: bool = False) -> tuple[Descriptor, Digest]:
-    """Write the manifests and configs of a result; return what names it, and the image's ID (an index's digest)."""
+def store(
+    images: Images, states: Sequence[State], platforms: Sequence[Platform]
+) -> tuple[Descriptor, Digest, set[Digest]]:
+    """Write the manifests and configs of a result; return what names it, its ID (an index's digest), and all of them.
+
+    BuildFailed where one of several ``platforms`` would get another's files.
+    """
     children: list[Descriptor] = []
+    parts: set[Digest] = set()
     config_id: Digest | None = None
-    for state in states:
+    for state, wanted in zip(states, platforms, strict=True):
+        if len(states) > 1 and not fits(state.platform, wanted):
+            raise BuildFailed(
+                f"the image for {wanted} would be one of {state.platform}: its last stage starts from that",
+                hint="Leave --platform out of the FROM of the stage that becomes the image.",
+            )
         raw, manifest = state.image()
         assert manifest.config  # noqa: S101 - made so
         config_id = manifest.config.digest
         images.hold(config_id)
         images.files.put(raw, config_id)
         images.keep(manifest)
+        parts |= {config_id, manifest.digest}
         children.append(type(manifest.descriptor)(
             manifest.media_type, manifest.digest, len(manifest.raw), platform=state.platform,
         ))  # fmt: skip
-    if len(states) > 1 or always_index or config_id is None:
+    if len(states) > 1 or config_id is None:
         index = make_index(children)
         images.keep(index)
-        return index.descriptor, index.digest
+        return index.descriptor, index.digest, parts | {index.digest}
     target = children[0]
-    return type(target)(target.media_type, target.digest, target.size), config_id
+    return type(target)(target.media_type, target.digest, target.size), config_id, parts
 
 
 def write(
@@ -67,55 +84,105 @@ def write(
         if output.type == "tar":
             _tar(images, states, out)
         elif target:
+            if output.type == "docker" and len(states) > 1:
+                raise Invalid(
+                    "the docker format holds one platform, and several were built",
+                    hint="Write --output type=oci, or build for one platform.",
+                )
             pack(out, images.files, [(target, names)], "docker" if output.type == "docker" else "oci")
 
 
 @contextmanager
 def unpacked(images: Images, state: State, beside: Path) -> Iterator[Path]:
-    """A folder with the files of an image, all layers in one, that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix=".dockyard-", dir=beside, ignore_cleanup_errors=True) as folder:
-        root = Path(folder, "root")
-        root.mkdir(0o755)
+    """A folder with the files of an image, all layers in one, that is gone afterwards. BuildFailed; Full."""
+    for layer in state.layers:
+        if not images.files.has(layer.descriptor):
+            raise BuildFailed(
+                f"the layer {layer.diff_id.short} of the base is not in the store",
+                hint=f"It is only at {layer.descriptor.urls[0]}." if layer.descriptor.urls else None,
+            )
+    with storage_errors(beside):
+        root = Path(tempfile.mkdtemp(prefix=".dockyard-", dir=beside))
+    try:
+        files = root / "root"
+        files.mkdir(0o755)
         for layer in state.layers:
-            apply_layer(images.files.path(layer.descriptor.digest), root, whiteouts="remove")
-        yield root
+            apply_layer(images.files.path(layer.descriptor.digest), files, whiteouts="remove")
+        yield _windows_files(files) if state.is_windows else files
+    finally:
+        remove_tree(root)
+
+
+def _windows_files(root: Path) -> Path:
+    """The files of a Windows image among what its layers hold, with targets of links as they are in the image."""
+    inside = root / FILES.rstrip("/")
+    if inside.is_symlink() or not inside.is_dir():
+        (root / "none").mkdir()
+        return root / "none"
+    for folder, folders, files in os.walk(inside):
+        for path in (Path(folder, name) for name in (*folders, *files)):
+            if path.is_symlink() and (target := os.readlink(path)).startswith(FILES):
+                path.unlink()
+                path.symlink_to(target.removeprefix(FILES))
+    return inside
 
 
 def _local(images: Images, states: Sequence[State], folder: Path) -> None:
-    """Put the files into ``folder``, beside what is there; with several platforms each has a folder of its own."""
-    with storage_errors(folder):
+    """Put the files into ``folder``, beside what is there; with several platforms each has a folder of its own.
+
+    Nothing is changed there until all of it is unpacked.
+    """
+    with storage_errors(folder), ExitStack() as stack:
+        made = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-        for state in states:
-            into = folder / str(state.platform).replace("/", "_") if len(states) > 1 else folder
-            into.mkdir(exist_ok=True)
-            with unpacked(images, state, folder) as root:
-                _merge(root, into)
+        if made:
+            stack.callback(_drop_empty, folder)
+        roots = [stack.enter_context(unpacked(images, state, folder)) for state in states]
+        for state, root in zip(states, roots, strict=True):
+            _own(root)
+            if len(states) > 1:
+                above = root.parent / "platform"
+                above.mkdir()
+                root.rename(above / _named(state))
+                root = above
+            _merge(root, folder)
+
+
+def _drop_empty(folder: Path) -> None:
+    """Remove a folder that nothing came into."""
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _merge(source: Path, target: Path) -> None:
     """Move everything below ``source`` into ``target``; folders that are in both become one. Links are not followed."""
     for entry in sorted(os.scandir(source), key=lambda entry: entry.name):
         to = target / entry.name
-        is_folder = entry.is_dir(follow_symlinks=False)
-        _own(entry)
-        if is_folder and to.is_dir() and not to.is_symlink():
-            _merge(Path(entry.path), to)
-            continue
-        if to.is_symlink() or to.exists():
-            if to.is_dir() and not to.is_symlink():
-                shutil.rmtree(to)
-            else:
-                to.unlink()
+        if to.is_dir() and not to.is_symlink():
+            if entry.is_dir(follow_symlinks=False):
+                _merge(Path(entry.path), to)
+                shutil.copystat(entry.path, to)
+                continue
+            shutil.rmtree(to)
+        elif to.is_symlink() or to.exists():
+            to.unlink()
         os.rename(entry.path, to)
 
 
-def _own(entry: os.DirEntry[str]) -> None:
-    """Give a file to whoever builds, as docker does; its mode stays, which a change of owner may have cut."""
-    state = entry.stat(follow_symlinks=False)
-    if (state.st_uid, state.st_gid) != (os.geteuid(), os.getegid()):
-        os.chown(entry.path, os.geteuid(), os.getegid(), follow_symlinks=False)
-        if not entry.is_symlink():
-            os.chmod(entry.path, stat.S_IMODE(state.st_mode))
+def _own(root: Path) -> None:
+    """Give all files to whoever builds, as docker does; modes stay, which a change of owner may have cut."""
+    owner = os.geteuid(), os.getegid()
+    for folder, folders, files in os.walk(root):
+        for path in (os.path.join(folder, name) for name in (*folders, *files)):
+            state = os.lstat(path)
+            if (state.st_uid, state.st_gid) != owner:
+                os.chown(path, *owner, follow_symlinks=False)
+                if not stat.S_ISLNK(state.st_mode):
+                    os.chmod(path, stat.S_IMODE(state.st_mode))
+
+
+def _named(state: State) -> str:
+    return str(state.platform).replace("/", "_")
 
 
 def _tar(images: Images, states: Sequence[State], out: BinaryIO) -> None:
@@ -123,8 +190,8 @@ def _tar(images: Images, states: Sequence[State], out: BinaryIO) -> None:
     from dockyard.engine.tree_tar import write_tree
 
     for number, state in enumerate(states):
-        with unpacked(images, state, images.files.ingest) as root:
-            prefix = str(state.platform).replace("/", "_") if len(states) > 1 else ""
+        with Snapshots(images).work() as work, unpacked(images, state, work) as root:
+            prefix = _named(state) if len(states) > 1 else ""
             write_tree(FolderTree(root), out, prefix=prefix, last=number == len(states) - 1)
 
 

@@ -15,7 +15,7 @@ from dockyard.engine.build_context import open_tree
 from dockyard.engine.copying import plan_copy
 from dockyard.engine.fetching import Fetcher, is_remote
 from dockyard.engine.git import is_git
-from dockyard.engine.host import remove_tree
+from dockyard.engine.layer_trees import FILES
 from dockyard.engine.stack_tree import StackTree
 from dockyard.errors import BuildFailed, DigestInvalid
 
@@ -51,8 +51,7 @@ class Contexts:
             return self._main.tree
         if origin.name not in self._named:
             where = self._works.request.contexts[origin.name]
-            ingest = self._works.images.files.ingest
-            self._named[origin.name] = open_tree(where, ingest, self._stack, fetcher=self._works.fetcher)
+            self._named[origin.name] = open_tree(where, self._works.work, self._stack, fetcher=self._works.fetcher)
         return self._named[origin.name]
 
     def folder(self, origin: Origin) -> Path:
@@ -61,8 +60,8 @@ class Contexts:
             return self._main.place
         if origin not in self._folders:
             tree = self.tree(origin)
-            made = Path(tempfile.mkdtemp(prefix="context-", dir=self._works.images.files.ingest))
-            self._stack.callback(remove_tree, made)
+            made = Path(tempfile.mkdtemp(prefix="context-", dir=self._works.work))
+            made.chmod(0o755)
             write_tree(tree, made)
             self._folders[origin] = made
         return self._folders[origin]
@@ -77,14 +76,26 @@ class Contexts:
 
 
 class Places:
-    """Finds files for the stages of one platform. ``result`` waits for an earlier stage."""
+    """Finds files for the stages of one platform. ``result`` waits for an earlier stage.
+
+    Images that are copied from are of ``platform``, whatever the stage is for, as in docker; ``exact`` where that was
+    asked for.
+    """
 
     def __init__(
-        self, works: Works, contexts: Contexts, bases: BaseImages, result: Callable[[int], Awaitable[State]]
+        self,
+        works: Works,
+        contexts: Contexts,
+        bases: BaseImages,
+        result: Callable[[int], Awaitable[State]],
+        platform: Platform,
+        *,
+        exact: bool,
     ) -> None:
         self._works, self._contexts, self._bases, self._result = works, contexts, bases, result
+        self._platform, self._exact = platform, exact
 
-    async def named(self, name: str, platform: Platform) -> State:
+    async def named(self, name: str, platform: Platform, *, exact: bool = False) -> State:
         """The image that a named context is, for FROM. BuildFailed where it is something else."""
         where = self._works.request.contexts[name]
         if not where.startswith((DOCKER_IMAGE, OCI_LAYOUT)):
@@ -92,38 +103,39 @@ class Places:
                 f"the build context {name} is no image, and can't be what a stage starts from",
                 hint=f"Give an image: --build-context {name}=docker-image://NAME or oci-layout://FOLDER.",
             )
-        return await self._bases.state(where, platform)
+        return await self._bases.state(where, platform, exact=exact)
 
     async def wait(self, origin: Origin) -> None:
         """Wait until an earlier stage is built."""
         if origin.where is Where.STAGE:
             await self._result(origin.stage)
 
-    async def identity(self, origin: Origin, platform: Platform, source: str | None = None) -> str:
+    async def identity(self, origin: Origin, source: str | None = None) -> str:
         """What tells a place's content from another's; for a context that of ``source`` in it, ``""`` without one."""
-        if state := await self._state(origin, platform):
-            return f"layers {state.chain}"
+        if state := await self._state(origin):
+            return f"{state.platform.os} layers {state.chain}" if state.is_windows else f"layers {state.chain}"
         if source is None:
             return ""
         action = CopyAction(origin, (source or ".",), "/")
         plan = await self._works.run(self._plan, action, await self._works.run(self._contexts.tree, origin), {})
         return await self._works.run(plan.checksum)
 
-    async def folder(self, origin: Origin, platform: Platform) -> Path | Stack:
+    async def folder(self, origin: Origin) -> Path | Stack:
         """A place as a RUN can mount it: a folder, or unpacked layers."""
-        if state := await self._state(origin, platform):
+        if state := await self._state(origin):
             return await self._works.run(self._works.unpack, state)
         return await self._works.run(self._contexts.folder, origin)
 
-    async def plan(self, action: CopyAction, platform: Platform, vertex: Vertex) -> CopyPlan:
+    async def plan(self, action: CopyAction, vertex: Vertex) -> CopyPlan:
         """What a COPY or ADD takes, with what it fetches fetched. BuildFailed, DigestInvalid, Unavailable."""
         remote = [source for source in action.sources if action.add and is_remote(source)]
         fetched = {source: await self._fetch(action, source, vertex) for source in remote}
         tree: WalkTree | None = None
         if len(fetched) < len(action.sources):
-            if state := await self._state(action.origin, platform):
+            if state := await self._state(action.origin):
                 stack = await self._works.run(self._works.unpack, state)
                 tree = StackTree(stack.lowers)
+                tree = tree.below(FILES.rstrip("/")) if state.is_windows else tree
             else:
                 tree = await self._works.run(self._contexts.tree, action.origin)
         return await self._works.run(self._plan, action, tree, fetched)
@@ -131,7 +143,7 @@ class Places:
     def _plan(
         self, action: CopyAction, tree: WalkTree | None, fetched: dict[str, FetchedFile | FetchedTree]
     ) -> CopyPlan:
-        return plan_copy(action, tree, self._works.checksums, self._works.images.files.ingest, fetched=fetched)
+        return plan_copy(action, tree, self._works.checksums, self._works.work, fetched=fetched)
 
     async def _fetch(self, action: CopyAction, source: str, vertex: Vertex) -> FetchedFile | FetchedTree:
         fetcher: Fetcher = self._works.fetcher
@@ -144,16 +156,16 @@ class Places:
             raise DigestInvalid(f"{source}: expected checksum {action.checksum}, got {tree.commit}")
         return tree
 
-    async def _state(self, origin: Origin, platform: Platform) -> State | None:
+    async def _state(self, origin: Origin) -> State | None:
         """What is an image or becomes one; ``None`` for a context of files."""
         if origin.where is Where.STAGE:
             return await self._result(origin.stage)
         if origin.where is Where.IMAGE:
-            return await self._bases.state(origin.name, platform)
+            return await self._bases.state(origin.name, self._platform, exact=self._exact)
         if origin.where is Where.NAMED and self._works.request.contexts[origin.name].startswith(
             (DOCKER_IMAGE, OCI_LAYOUT)
         ):
-            return await self.named(origin.name, platform)
+            return await self.named(origin.name, self._platform, exact=self._exact)
         return None
 
 

@@ -37,9 +37,10 @@ def prune(
     found = [row for row in rows(images) if all_records or not row.shared]
     if horizon is not None:
         found = [row for row in found if row.last_used < horizon]
+    cache = BuildCache(images.root)
     if keep_bytes is not None:
         found = oldest_over(found, keep_bytes)
-    reclaimed = forget(images, BuildCache(images.root), [row.id for row in found])
+    reclaimed = forget(images, cache, [row.id for row in found])
     if all_records and horizon is None and keep_bytes is None:
         reclaimed += CacheMounts(images.root / "cache-mounts").remove_unused()
         for path in (images.root / "context-hashes").glob("*"):

@@ -74,6 +74,15 @@ def delete(images: Images, digests: Iterable[Digest]) -> None:
         _aside(images, digest).unlink(missing_ok=True)
 
 
+def let_go(images: Images, digests: set[Digest]) -> None:
+    """Delete those of the digests that nothing needs: what was only written to be sent or packed."""
+    reach = Reach(images)
+    reach.of(images.entries.read())
+    with images.locked():
+        deleted = set_aside(images, digests, reach.of(images.entries.read()))
+    delete(images, deleted)
+
+
 def _aside(images: Images, digest: Digest) -> Path:
     return images.files.ingest / f"gone-{digest.algorithm}-{digest.hex}"
 
@@ -97,7 +106,7 @@ def partials(images: Images) -> Iterator[tuple[str, os.stat_result]]:
 
 def delete_partial(path: str) -> bool:
     """Delete the beginning of a blob unless somebody is writing it."""
-    with suppress(FileNotFoundError, BlockingIOError):
+    with suppress(FileNotFoundError, BlockingIOError, IsADirectoryError):
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

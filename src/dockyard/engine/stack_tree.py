@@ -33,8 +33,9 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 class StackTree:
     """Layer folders, the lowest first, as a :class:`~dockyard.engine.walking.WalkTree`."""
 
-    def __init__(self, lowers: Sequence[Path | str]) -> None:
+    def __init__(self, lowers: Sequence[Path | str], *, prefix: str = "") -> None:
         self._roots = tuple(os.fspath(lower) for lower in reversed(lowers))
+        self._prefix = prefix
         # What a folder is made of, the uppermost first. A walk asks for each folder once, a look for all on its way.
         self._folders = lru_cache(maxsize=4096)(self._merge)
 
@@ -50,7 +51,7 @@ class StackTree:
         parent, _, name = path.rpartition("/")
         for folder in self._folders(parent):
             if (status := _status(f"{folder}/{name}")) is not None:
-                return None if _is_whiteout(status) else _found(path, status, f"{folder}/{name}")
+                return None if _is_whiteout(status) else self._found(path, status, f"{folder}/{name}")
         return None
 
     def lstat(self, path: str) -> Node | None:
@@ -104,8 +105,16 @@ class StackTree:
                     if entry.name not in seen:
                         status = entry.stat(follow_symlinks=False)
                         inside = joined(path, entry.name)
-                        seen[entry.name] = None if _is_whiteout(status) else _found(inside, status, entry.path)
+                        seen[entry.name] = None if _is_whiteout(status) else self._found(inside, status, entry.path)
         return [found for _, found in sorted(seen.items()) if found and not stat.S_ISSOCK(found.status.st_mode)]
+
+    def below(self, folder: str) -> StackTree:
+        """What is in a folder as a tree of its own: targets of links lose the folder's name where they begin so."""
+        return StackTree(self._merge(folder)[::-1], prefix=f"{folder}/")
+
+    def _found(self, path: str, status: os.stat_result, place: str) -> Found:
+        link = os.readlink(place).removeprefix(self._prefix) if stat.S_ISLNK(status.st_mode) else ""
+        return Found(path, status, link)
 
     def _merge(self, path: str) -> tuple[str, ...]:
         """The folders that show at ``path``, the uppermost first; none where it is no folder."""
@@ -154,10 +163,6 @@ def _status(place: str) -> os.stat_result | None:
         return os.lstat(place)
     except (FileNotFoundError, NotADirectoryError):
         return None
-
-
-def _found(path: str, status: os.stat_result, place: str) -> Found:
-    return Found(path, status, os.readlink(place) if stat.S_ISLNK(status.st_mode) else "")
 
 
 def _is_whiteout(status: os.stat_result) -> bool:

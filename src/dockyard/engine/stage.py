@@ -111,7 +111,7 @@ class Stage:
         refuse_foreign(state.platform)
         origins = [mount.origin for mount in action.mounts if mount.origin and mount.type == "bind"]
         inputs = [
-            await self._places.identity(mount.origin, state.platform, mount.source)
+            await self._places.identity(mount.origin, mount.source)
             for mount in action.mounts
             if mount.origin and mount.type == "bind"
         ]
@@ -119,7 +119,7 @@ class Stage:
 
         async def make() -> Record:
             origins.extend(mount.origin for mount in action.mounts if mount.origin and mount.type == "cache")
-            found = {origin: await self._places.folder(origin, state.platform) for origin in dict.fromkeys(origins)}
+            found = {origin: await self._places.folder(origin) for origin in dict.fromkeys(origins)}
             return await self._works.run(self._execute, step, action, state, _Sources(found), vertex)
 
         return await self._cached(key, vertex, make)
@@ -150,14 +150,14 @@ class Stage:
 
     async def _copy(self, step: Step, action: CopyAction, state: State, vertex: Vertex) -> Record:
         works = self._works
-        quick = await self._places.identity(action.origin, state.platform)
+        quick = await self._places.identity(action.origin)
         if quick:  # what a stage or image is, is known without reading it
             key = self._key(step, state, [quick])
             async with works.lock(key):
                 if record := await works.recall(key, self._plan.head.index):
                     vertex.cached()
                     return record
-        plan = await self._places.plan(action, state.platform, vertex)
+        plan = await self._places.plan(action, vertex)
         exact = self._key(step, state, [await works.run(plan.checksum)])
         record = await self._cached(exact, vertex, lambda: works.run(self._write, plan, step, state))
         if quick:
@@ -165,17 +165,16 @@ class Stage:
         return record
 
     def _write(self, plan: CopyPlan, step: Step, state: State) -> Record:
-        target = tree_of(self._works.images, state.layers, windows=state.platform.os == "windows")
+        target = tree_of(self._works.images, state.layers, windows=state.is_windows)
         entries = plan.entries(target, time=self._works.time(state))
         return self._works.write(entries, state, text=step.text, kind="file")
 
     def _folder(self, action: FolderAction, step: Step, state: State) -> Record:
-        windows = state.platform.os == "windows"
-        tree = tree_of(self._works.images, state.layers, windows=windows)
-        path = action.path.replace("\\", "/").removeprefix("C:") if windows else action.path
-        real = tree.real(path.strip("/"))
+        tree = tree_of(self._works.images, state.layers, windows=state.is_windows)
+        real = tree.real(action.path.strip("/"))
         entries: list[tuple[Entry, None]] = []
-        owner = read_owner(action.owner, tree) if action.owner else Owner()
+        # Windows' users are in no file of a layer, and own nothing by number.
+        owner = read_owner(action.owner, tree) if action.owner and not state.is_windows else Owner()
         parts = [part for part in real.split("/") if part]
         for count in range(1, len(parts) + 1):
             name = "/".join(parts[:count])

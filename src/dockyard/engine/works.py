@@ -7,6 +7,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from dockyard.content.graph import stays_away
 from dockyard.content.index import LayerIndex
 from dockyard.content.known_frames import KnownFrames, Lazy, save_table
 from dockyard.content.layers import LayerWriter
@@ -23,6 +24,7 @@ from dockyard.oci.descriptor import Descriptor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
+    from pathlib import Path
     from typing import BinaryIO
 
     from dockyard.content.layers import Entry
@@ -38,7 +40,7 @@ T = TypeVar("T")
 
 
 class Works:
-    """One build's workshop."""
+    """One build's workshop. ``work`` is a folder for what must be put somewhere until the build ends."""
 
     def __init__(
         self,
@@ -46,8 +48,10 @@ class Works:
         request: BuildRequest,
         vertices: Vertices,
         threads: Executor,
+        work: Path,
         caches: Sequence[ImportedCache] = (),
     ) -> None:
+        self.work = work
         self.images, self.request, self.vertices, self.threads = images, request, vertices, threads
         self.snapshots, self.cache = Snapshots(images), BuildCache(images.root)
         self.checksums = Checksums(images.root / "context-hashes")
@@ -55,7 +59,7 @@ class Works:
         self._caches = caches
         self._stopped = threading.Event()
         self._locks: dict[str, asyncio.Lock] = {}
-        self._used: dict[str, tuple[int, Record]] = {}
+        self._used: dict[str, tuple[set[int], Record]] = {}
 
     @property
     def stopped(self) -> bool:
@@ -97,21 +101,29 @@ class Works:
                     await self.run(self.cache.put, key, record)
                     break
         if record:
-            self._used[key] = stage, record
+            self._use(key, stage, record)
         return record
 
     async def remember(self, key: str, stage: int, record: Record) -> None:
         """Keep what a step made for builds to come."""
         await self.run(self.cache.put, key, record)
-        self._used[key] = stage, record
+        self._use(key, stage, record)
+
+    def _use(self, key: str, stage: int, record: Record) -> None:
+        stages, _ = self._used.setdefault(key, (set(), record))
+        stages.add(stage)
 
     def records(self, stages: set[int] | None) -> dict[str, Record]:
         """The records that this build used or made, of these stages or of all."""
-        return {key: record for key, (stage, record) in self._used.items() if stages is None or stage in stages}
+        return {key: record for key, (used, record) in self._used.items() if stages is None or used & stages}
 
     def unpack(self, state: State) -> Stack:
-        """The layers of a state, unpacked."""
-        return self.snapshots.ensure([(layer.descriptor, layer.diff_id) for layer in state.layers])
+        """The layers of a state, unpacked; without those of a Windows base that only its publisher may hand out."""
+        here = [layer for layer in state.layers if not self._stays_away(layer)]
+        return self.snapshots.ensure([(layer.descriptor, layer.diff_id) for layer in here])
+
+    def _stays_away(self, layer: Layer) -> bool:
+        return stays_away(layer.descriptor) and not self.images.files.has(layer.descriptor)
 
     def write(
         self, entries: Iterable[tuple[Entry, BinaryIO | bytes | Lazy | None]], state: State, *, text: str, kind: str
@@ -125,7 +137,7 @@ class Works:
                 blob,
                 "zstd" if request.compression == "zstd" else "gzip",
                 clamp=request.epoch,
-                windows=state.platform.os == "windows",
+                windows=state.is_windows,
                 implied=self.time(state),
                 known=known if kind == "file" else None,
             ) as writer,

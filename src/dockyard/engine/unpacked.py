@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING
 from dockyard.engine.cache import BuildCache
 from dockyard.engine.facts import image_config, image_of
 from dockyard.engine.layer_trees import forget_indexes
-from dockyard.engine.snapshots import Snapshots, next_chain
+from dockyard.engine.snapshots import Snapshots, disk_size, next_chain
 from dockyard.errors import DigestInvalid, DockyardError
 from dockyard.oci.digest import Digest
 
 if TYPE_CHECKING:
     from dockyard.engine.images import Images
+
+
+def made_size(images: Images) -> int:
+    """Bytes that builds keep besides layers: unpacked layers, cache mounts, and what ADD fetched."""
+    folders = [images.root / name for name in ("cache-mounts", "fetched")]
+    return sum(Snapshots(images).sizes().values()) + sum(disk_size(folder) for folder in folders if folder.is_dir())
 
 
 def release(images: Images) -> int:

@@ -36,7 +36,9 @@ def disk_usage(images: Images, names: Names) -> DiskUsage:
         total,
         sum(size for digest, size in sizes.items() if digest not in needed | cached),
     )
-    kept = sum(sizes.get(digest, 0) for digest in cached)
+    from dockyard.engine.unpacked import made_size
+
+    kept = sum(sizes.get(digest, 0) for digest in cached) + made_size(images)
     begun = [state.st_size for _, state in partials(images)]
     users = Counter(digest for target in targets.values() for digest in reach.of([target]))
     details = []

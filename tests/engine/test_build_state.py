@@ -101,6 +101,25 @@ def test_a_base_of_dockers_types_keeps_its_bytes_and_gets_ocis_types() -> None:
     assert fields(state)["author"] == "me"
 
 
+def test_a_base_without_history_gets_an_entry_for_each_layer() -> None:
+    layers = [layer("a"), layer("b")]
+    diff_ids = [str(one.diff_id) for one in layers]
+    config = ImageConfig(
+        json.dumps(
+            {
+                "rootfs": {"type": "layers", "diff_ids": diff_ids}, "created": "2020-01-01T00:00:00Z",
+                "history": [{"created_by": "first"}, {"created_by": "ENV", "empty_layer": True}],
+            }
+        ).encode()
+    )  # fmt: skip
+    manifest = make_image(Descriptor(media_types.OCI_CONFIG, config.digest, 1), [one.descriptor for one in layers])
+    state = state_of(manifest, config, LINUX)
+
+    assert [entry.get("created_by", "") for entry in state.history] == ["first", "ENV", ""]
+    assert state.history[2]["created"] == "2020-01-01T00:00:00Z"
+    assert "empty_layer" not in state.history[2]
+
+
 def test_a_base_whose_config_lies_about_its_layers_is_refused() -> None:
     config = ImageConfig(b'{"rootfs": {"type": "layers", "diff_ids": []}}')
     manifest = make_image(

@@ -70,6 +70,20 @@ async def test_a_changed_file_is_copied_anew_with_all_that_comes_after_it(builds
     assert second.image_id != first.image_id
 
 
+async def test_frames_of_another_compression_are_not_used_again(builds: Builds) -> None:
+    (builds.folder / "file").write_text("1" * 100_000)
+    built = {}
+    for compression in ("gzip", "zstd", "gzip"):
+        built[compression] = await builds("FROM scratch\nCOPY file /\n", no_cache=True, compression=compression)
+        (layer,) = json.loads(builds.layout.read(str(built[compression].digest)))["layers"]
+        magic = builds.layout.read(layer["digest"])[:4]
+
+        assert layer["mediaType"].endswith(f"+{compression}")
+        assert magic[:2] == b"\x1f\x8b" if compression == "gzip" else magic == b"\x28\xb5\x2f\xfd"
+
+    assert built["gzip"].image_id == built["zstd"].image_id
+
+
 async def test_without_cache_every_step_is_done_again(builds: Builds) -> None:
     (builds.folder / "a").write_text("a")
     await builds("FROM scratch\nCOPY a /\n")

@@ -121,11 +121,19 @@ def state_of(manifest: Manifest, config: ImageConfig, platform: Platform) -> Sta
         for layer, diff_id in zip(manifest.layers, config.diff_ids, strict=True)
     ]
     found = config.platform
+    created = max(moment(config.created), 0.0)
     return State(
         found if found.os and found.architecture else platform,
         tuple(layers),
-        tuple(config.history),
+        _whole_history(config, created),
         config.defaults,
         str(config.fields.get("author") or ""),
-        max(moment(config.created), 0.0),
+        created,
     )
+
+
+def _whole_history(config: ImageConfig, created: float) -> tuple[Mapping[str, Any], ...]:
+    """The base's history, with an entry for each layer: buildah wants all or none, and a base may have none."""
+    told = sum(not entry.get("empty_layer") for entry in config.history)
+    missing = {"created": text(created), "comment": "layer of the base image"}
+    return (*config.history, *[missing] * (len(config.diff_ids) - told))

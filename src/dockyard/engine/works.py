@@ -161,13 +161,14 @@ class Works:
         return Record(layer, float(made.newest), text, kind, made.unpacked_size, chain)
 
     def _known(self, text: str, kind: str) -> KnownFrames:
-        """The frames of the layer that the same instruction made the last time."""
+        """The frames of the layer that the same instruction made the last time, in the same compression."""
         if kind != "file":
             return KnownFrames()
+        form = "+zstd" if self.request.compression == "zstd" else "+gzip"
         layers = [
             (used, record.layer.descriptor.digest)
             for _, record, _, used in self.cache.records()
-            if record.text == text and record.layer
+            if record.text == text and record.layer and record.layer.descriptor.media_type.endswith(form)
         ]
         if not layers:
             return KnownFrames()

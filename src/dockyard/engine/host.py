@@ -10,10 +10,14 @@ import errno
 import os
 import shutil
 import subprocess
+import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import dockyard
+from dockyard.content import tree_removal
 from dockyard.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -28,7 +32,7 @@ _OPENAT2, _MOUNT_SETATTR = 437, 442  # the same on every architecture
 _RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
 _AT_EMPTY_PATH, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 0x1000, 0x8000, 0x1
 _PR_SET_PDEATHSIG = 1
-_REMEDIES = {"newuidmap": "uidmap", "newgidmap": "uidmap", "cp": "coreutils", "rm": "coreutils"}
+_REMEDIES = {"newuidmap": "uidmap", "newgidmap": "uidmap", "cp": "coreutils"}
 
 
 class _OpenHow(ctypes.Structure):
@@ -130,8 +134,8 @@ def run_program(words: Sequence[str]) -> str:
 
 def remove_tree(path: Path) -> None:
     """Remove a folder with all that is in it, however deep and whatever its names; links are not followed."""
-    if path.exists():
-        run_program(["rm", "-rf", "--one-file-system", "--", str(path)])
+    with suppress(FileNotFoundError):
+        tree_removal.remove_tree(path)
 
 
 def copy_tree(source: Path, target: Path) -> None:
@@ -168,12 +172,15 @@ def close_on_exec() -> None:
 
 
 def start_python(module: str, *, stdin: int, stdout: int, stderr: int) -> subprocess.Popen[bytes]:
-    """Start a module of ours as a process of its own, in a session of its own, with nothing but these streams."""
-    import sys
+    """Start ``main`` of a module of ours in a process and session of its own, with nothing but these streams.
 
+    It has its modules from where this process has them, and looks at no settings.
+    """
+    places = [place for place in sys.path if os.path.isabs(place)] + [str(Path(dockyard.__path__[0]).parent)]
+    start = f"import sys; sys.path[:] = {places!r}; from {module} import main; sys.exit(main())"
     return subprocess.Popen(
-        [sys.executable, "-I", "-m", module], stdin=stdin, stdout=stdout, stderr=stderr, close_fds=True,
-        start_new_session=True, env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}, cwd="/",
+        [sys.executable, "-I", "-S", "-X", "utf8", "-c", start], stdin=stdin, stdout=stdout, stderr=stderr,
+        close_fds=True, start_new_session=True, cwd="/", env={"PATH": os.environ.get("PATH", os.defpath)},
     )  # fmt: skip
 
 

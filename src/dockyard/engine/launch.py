@@ -1,4 +1,4 @@
-"""The process that launches one container: ``python -I -m dockyard.engine.launch`` with a plan on standard input.
+"""The process that launches one container; its plan is on its standard input (host.start_python).
 
 It leaves the machine's mounts and processes, and its child, the first process of a new process namespace, makes the
 container's mounts ready and becomes runc. So whoever of them is killed, and however, takes the container and every
@@ -149,7 +149,3 @@ def _fail(work: Path, message: str, hint: str | None = None) -> int:
     with suppress(OSError):
         (work / "failure").write_text(json.dumps({"message": message, "hint": hint}))
     return FAILED
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -76,13 +76,11 @@ class Applier:
         """Remove ``base``, or mark it as removed for the layers below."""
         if base in ("", ".", ".."):
             raise ArchiveInvalid(f"the layer has a whiteout of nothing: {member.name[:200]!r}")
-        if not self._overlay and not os.path.isdir("/" + above):
-            return  # nothing is there to be removed
-        path = join(self.folders.find(above, member).path, base)
-        self.folders.clear(path)
+        folder = self.folders.find(above, member)
+        self.folders.clear(join(folder.path, base))
         if self._overlay:
             try:
-                os.mknod(path, stat.S_IFCHR, os.makedev(0, 0))
+                self.folders.mark(folder, base)
             except PermissionError:
                 raise Denied(
                     "this user may not make the marks of removed files that overlayfs reads",

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from dockyard.content.tar import Member
 
-MAX_IMPLIED = 10_000
+MAX_TOLD = 10_000
+"""Folders that are told apart for the layers below; a layer with more is no layer that anybody made in earnest."""
+MAX_DEPTH = 500
+"""Folders in folders: much more than any image has, and less than programs can recurse that walk through them."""
 _REMEMBERED = 10_000
 _MAX_PATH = 4095
 _MODE = 0o755  # of folders that no layer describes
@@ -52,6 +55,8 @@ class LayerFolders:
         self.entries = 0
         self.implied: set[str] = set()
         """Folders that no member describes, and that lower layers may."""
+        self.marked: set[str] = set()
+        """Folders with whiteouts in them."""
         empty = not os.listdir("/")
         if empty:
             os.chown("/", 0, 0)
@@ -144,6 +149,12 @@ class LayerFolders:
                     known = self._known.get(path[1:])
                     waiting.append(known or Folder(path, os.lstat(path).st_mtime_ns, ours=False))
 
+    def mark(self, folder: Folder, name: str) -> None:
+        """Make the mark that overlayfs takes for a removed file."""
+        os.mknod(join(folder.path, name), stat.S_IFCHR, os.makedev(0, 0))
+        if len(self.marked) < MAX_TOLD:
+            self.marked.add(folder.path[1:])
+
     def own(self, parent: Folder, path: str, *, wholly: bool = True) -> None:
         """Remember that this layer made ``path``, for an opaque whiteout that may come after it."""
         if self._opaque or parent.ours:
@@ -180,11 +191,12 @@ class LayerFolders:
 
     def _imply(self, parent: Folder, path: str, member: Member) -> Folder:
         self.count()
+        _check_depth(path)
         os.mkdir(path, _MODE)
         os.chown(path, 0, 0)
         os.chmod(path, _MODE)  # also where a folder above gives its own rights on
         self.own(parent, path)
-        if self._opaque and len(self.implied) < MAX_IMPLIED:
+        if self._opaque and len(self.implied) < MAX_TOLD:
             self.implied.add(path[1:])
         return Folder(path, member.mtime, ours=True)
 
@@ -192,6 +204,7 @@ class LayerFolders:
         above, _, base = name.rpartition("/")
         parent = self.find(above, member)
         path = join(parent.path, base)
+        _check_depth(path)
         found = None
         try:
             os.mkdir(path, 0o700)
@@ -232,6 +245,11 @@ def links_lead_somewhere(name: str) -> Iterator[None]:
         if error.errno not in (ELOOP, ENAMETOOLONG, ENOTDIR):
             raise
         raise _leads_nowhere(name) from None
+
+
+def _check_depth(path: str) -> None:
+    if path.count("/") > MAX_DEPTH:
+        raise ArchiveInvalid(f"the layer has more than {MAX_DEPTH} folders in each other: {path[:200]!r}")
 
 
 def _leads_nowhere(name: str) -> ArchiveInvalid:

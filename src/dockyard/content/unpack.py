@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import dockyard
 from dockyard import errors
 from dockyard.content.folders import storage_errors
-from dockyard.content.implied_folders import describe_implied
+from dockyard.content.lower_layers import settle
 from dockyard.errors import DockyardError, Unavailable
 from dockyard.oci.digest import Digest
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Literal
 
-__all__ = ["Applied", "Limits", "apply_layer", "overlay_prefix"]
+__all__ = ["Applied", "Limits", "apply_layer", "overlay_prefix", "settle_layer"]
 
 _START = (
     "import sys, json; order = json.loads(sys.argv[1]); sys.path[:] = order['path']; "
@@ -48,12 +48,17 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A layer that was unpacked: the digest and number of its plain bytes, and what could not be kept of it."""
+    """A layer that was unpacked: the digest and number of its plain bytes, and what could not be kept of it.
+
+    ``implied`` are folders that it does not describe, ``marked`` those with whiteouts in them: for ``settle_layer``.
+    """
 
     diff_id: Digest
     entries: int
     size: int
     notices: tuple[str, ...] = ()
+    implied: tuple[str, ...] = ()
+    marked: tuple[str, ...] = ()
 
 
 def overlay_prefix() -> str:
@@ -67,14 +72,14 @@ def apply_layer(
     *,
     whiteouts: Literal["overlay", "remove"],
     limits: Limits = Limits(),
-    lowers: Sequence[Path] = (),
+    lowers: Sequence[Path] | None = None,
     sync: bool = True,
 ) -> Applied:
     """Unpack a layer (tar, plain or with gzip or zstd) into the folder ``target``.
 
-    With ``overlay`` the folder is this layer's alone: what it removes becomes marks that overlayfs reads, and folders
-    in the path of a member that no member describes are as in ``lowers``, the unpacked layers below it, lowest
-    first. With ``remove`` the folder has the layers below in it. Folders that nothing describes are root's, 0755.
+    With ``overlay`` the folder is this layer's alone, and what it removes becomes marks that overlayfs reads. Give
+    the unpacked layers below it, lowest first, as ``lowers``, or call ``settle_layer`` once they are there. With
+    ``remove`` the folder has the layers below in it. Folders that nothing describes are root's, 0755.
 
     The digest is that of all plain bytes, whatever follows the archive's end included; the caller compares it. With
     ``sync`` all is durable when it returns. After an error the folder has some of the layer in it: remove it with
@@ -90,18 +95,31 @@ def apply_layer(
             order = {"blob": content.fileno(), "target": folder, "opaque": opaque, "path": _path(), **asdict(limits)}
             answer = _answer(order)
             applied = Applied(
-                Digest.parse(f"sha256:{answer['diff_id']}"),
-                int(answer["entries"]),
-                int(answer["size"]),
-                tuple(answer["notices"]),
-            )
-            if lowers:
-                describe_implied(folder, answer["implied"], lowers)
+                Digest.parse(f"sha256:{answer['diff_id']}"), int(answer["entries"]), int(answer["size"]),
+                tuple(answer["notices"]), tuple(answer["implied"]), tuple(answer["marked"]),
+            )  # fmt: skip
+            if lowers is not None:
+                settle(folder, applied.implied, applied.marked, lowers)
             if sync:
                 _sync(folder)
         finally:
             os.close(folder)
     return applied
+
+
+def settle_layer(target: Path, applied: Applied, lowers: Sequence[Path], *, sync: bool = True) -> None:
+    """Make a layer that was unpacked for overlayfs fit the unpacked layers below it, lowest first.
+
+    Its folders that it does not describe become as below; marks of removed files go where nothing below could have
+    them. Full, Unavailable.
+    """
+    with storage_errors(target):
+        folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if settle(folder, applied.implied, applied.marked, lowers) and sync:
+                _sync(folder)
+        finally:
+            os.close(folder)
 
 
 def _path() -> list[str]:

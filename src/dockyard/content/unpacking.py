@@ -66,6 +66,7 @@ def _apply(order: dict[str, Any]) -> dict[str, Any]:
         "entries": folders.entries,
         "notices": applier.notices.texts,
         "implied": sorted(folders.implied),
+        "marked": sorted(folders.marked),
     }
 
 

@@ -11,9 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import images as make
 
+from dockyard.content.copy import copy
+from dockyard.content.layout import Layout
 from dockyard.engine.build_events import BuildEvent, BuildRequest, Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
     from dockyard.engine.build_events import Built
     from dockyard.engine.engine import Engine
 
@@ -29,27 +34,60 @@ class Builds:
         self.engine, self.folder = engine, folder
         folder.mkdir()
         self.events: list[BuildEvent] = []
+        self.connect: Callable[[str], Any] = nowhere
 
-    async def __call__(self, dockerfile: str = "", **wanted: Any) -> Built:
+    async def __call__(self, dockerfile: str = "", *, stdout: BinaryIO | None = None, **wanted: Any) -> Built:
         if dockerfile:
             (self.folder / "Dockerfile").write_text(dockerfile)
         self.events = []
-        return await self.engine.build(BuildRequest(str(self.folder), **wanted), nowhere, self.events.append)
+        request = BuildRequest(str(self.folder), **wanted)
+        return await self.engine.build(request, self.connect, self.events.append, stdout=stdout)
 
     def names(self, progress: Progress) -> list[str]:
         """What steps did so, without those of the build itself."""
         return [event.name for event in self.events if event.progress is progress and "internal" not in event.name]
 
+    def output(self) -> bytes:
+        """What RUNs wrote."""
+        return b"".join(event.data for event in self.events if event.progress is Progress.OUTPUT)
+
+    @property
+    def layout(self) -> make.Layout:
+        """The store."""
+        return make.Layout(Path(self.engine.context.folder))
+
+    def children(self, built: Built) -> dict[str, dict[str, Any]]:
+        """The manifests of an index by platform: ``linux/arm64``."""
+        index = json.loads(self.layout.read(str(built.digest)))
+        found = {}
+        for child in index["manifests"]:
+            platform = child["platform"]
+            name = "/".join(platform[key] for key in ("os", "architecture", "variant") if key in platform)
+            found[name] = dict(json.loads(self.layout.read(child["digest"])))
+        return found
+
     def config(self, built: Built) -> dict[str, Any]:
-        layout = make.Layout(Path(self.engine.context.folder))
-        return dict(json.loads(layout.read(str(built.image_id))))
+        return dict(json.loads(self.layout.read(str(built.image_id))))
 
     def files(self, built: Built, layer: int = -1) -> dict[str, tarfile.TarInfo]:
         """The members of one layer."""
-        layout = make.Layout(Path(self.engine.context.folder))
-        manifest = json.loads(layout.read(str(built.digest)))
-        with tarfile.open(layout.path(manifest["layers"][layer]["digest"])) as archive:
+        manifest = json.loads(self.layout.read(str(built.digest)))
+        with tarfile.open(self.layout.path(manifest["layers"][layer]["digest"])) as archive:
             return {member.name: member for member in archive}
+
+
+def content(layout: make.Layout, layer: dict[str, Any], name: str) -> bytes:
+    """A file's content in a layer."""
+    with tarfile.open(layout.path(layer["digest"])) as archive:
+        file = archive.extractfile(name)
+        assert file
+        return file.read()
+
+
+async def add_image(engine: Engine, layout: Path, name: str) -> None:
+    """Take the image ``latest`` of a layout into the store, an index with all that it names."""
+    with engine.images.session() as images:
+        await copy(Layout(layout), images, "latest", to=f"docker.io/library/{name}:latest")
 
 
 def add_busybox(engine: Engine) -> None:

@@ -99,7 +99,7 @@ class BuildRequest:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a build made: the image's ID (an index's digest for several platforms), its manifest, its names."""
+    """What a build made: its manifest or index, its names, and the ID, of several platforms the one that listings show."""
 
     image_id: Digest | None
     digest: Digest | None

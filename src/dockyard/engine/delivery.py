@@ -8,6 +8,7 @@ from dockyard.content.copy import copy
 from dockyard.content.threads import in_thread
 from dockyard.engine import outputs
 from dockyard.engine.build_events import Built, Output
+from dockyard.oci.media_types import OCI_INDEX
 from dockyard.oci.reference import parse_reference
 
 if TYPE_CHECKING:
@@ -93,10 +94,11 @@ def _metadata(target: Descriptor | None, image: Digest | None, names: Sequence[R
     if target is None:
         return {}
     found: dict[str, object] = {
-        "containerimage.config.digest": str(image),
         "containerimage.descriptor": target.fields(),
         "containerimage.digest": str(target.digest),
     }
+    if target.media_type != OCI_INDEX:
+        found["containerimage.config.digest"] = str(image)
     if names:
         found["image.name"] = ",".join(str(name) for name in names)
     return found

@@ -15,6 +15,7 @@ from dockyard.content.packing import pack
 from dockyard.content.tree_removal import remove_tree
 from dockyard.content.unpack import apply_layer
 from dockyard.engine.base_images import fits
+from dockyard.engine.facts import read_facts
 from dockyard.engine.folder_tree import FolderTree
 from dockyard.engine.layer_trees import FILES
 from dockyard.engine.snapshots import Snapshots
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 def store(
     images: Images, states: Sequence[State], platforms: Sequence[Platform]
 ) -> tuple[Descriptor, Digest, set[Digest]]:
-    """Write the manifests and configs of a result; return what names it, its ID (an index's digest), and all of them.
+    """Write the manifests and configs of a result; return what names it, the image's ID, and all of them.
 
     BuildFailed where one of several ``platforms`` would get another's files.
     """
@@ -63,7 +64,7 @@ def store(
     if len(states) > 1 or config_id is None:
         index = make_index(children)
         images.keep(index)
-        return index.descriptor, index.digest, parts | {index.digest}
+        return index.descriptor, read_facts(images, index.descriptor).id, parts | {index.digest}
     target = children[0]
     return type(target)(target.media_type, target.digest, target.size), config_id, parts
 

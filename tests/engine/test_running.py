@@ -137,10 +137,10 @@ def test_the_environment_is_only_what_it_is_given(runs: Runs) -> None:
 @pytest.mark.parametrize(
     ("user", "seen"),
     [
-        ("", "uid=0(root) gid=0(root) groups=10(wheel)"),
-        ("ann", "uid=1000(ann) gid=1001(staff) groups=10(wheel),29(audio)"),
-        ("ann:audio", "uid=1000(ann) gid=29(audio)"),
-        ("4000:5000", "uid=4000 gid=5000"),
+        ("", "uid=0(root) gid=0(root) groups=0(root),10(wheel)"),
+        ("ann", "uid=1000(ann) gid=1001(staff) groups=10(wheel),29(audio),1001(staff)"),
+        ("ann:audio", "uid=1000(ann) gid=29(audio) groups=29(audio)"),
+        ("4000:5000", "uid=4000 gid=5000 groups=5000"),
     ],
 )
 def test_user_says_who_runs_it(runs: Runs, user: str, seen: str) -> None:
@@ -287,6 +287,31 @@ def test_a_run_that_asks_for_more_rights_is_refused(runs: Runs, tmp_path: Path) 
     action = RunAction(("true",), (), "", "/", security="insecure")
     with pytest.raises(Denied, match=r"security\.insecure"):
         run(action, runs.stack, work=tmp_path, sources=runs.places, options=RunOptions(tmp_path), output=print)
+
+
+def test_a_store_where_overlayfs_cant_write_says_where_it_should_be(tmp_path: Path) -> None:
+    for name in ("lower", "upper", "work", "merged"):
+        (tmp_path / name).mkdir()
+    mounted = tmp_path / "merged"
+    options = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, mounted], check=True)
+    try:
+        with pytest.raises(BuildFailed, match="can't mount layers") as caught:
+            Runs(mounted, Stack((busybox(mounted / "layer"),)))("true")
+    finally:
+        subprocess.run(["umount", mounted], check=True)
+
+    assert "ext4" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("target", ["/", "/proc", "/proc/self/x", "/sys/x", "/dev/null/x"])
+def test_a_mount_where_none_can_be_ends_the_build_and_harms_nothing(runs: Runs, target: str) -> None:
+    before = sorted(os.listdir(runs.stack.lowers[0]))
+    with pytest.raises(BuildFailed):
+        runs("true", mounts=(mount("cache", target),))
+
+    assert before == sorted(os.listdir(runs.stack.lowers[0]))
+    assert not runs.mounts()
 
 
 def mount(kind: str, target: str, **fields: object):  # type: ignore[no-untyped-def]

@@ -25,12 +25,13 @@ from dockyard.engine.overlays import make_stubs, mount_overlay
 from dockyard.engine.runtime_spec import CAPABILITIES, OPEN_FILES, SpecMount, build_spec
 from dockyard.engine.seccomp import runtime_seccomp
 from dockyard.engine.users import Identity, identify
-from dockyard.errors import DockyardError
+from dockyard.errors import DockyardError, Unavailable
 from dockyard.oci.platform import host_platform
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+_RIGHTS = "RUN needs user namespaces, or root with the right to mount: a container needs --privileged for that."
 _LARGEST = 4 * 1024 * 1024  # bytes of etc/passwd that are read
 
 
@@ -46,7 +47,7 @@ def main() -> int:
         host.unshare(host.CLONE_NEWNS | host.CLONE_NEWPID)
         host.mount("none", "/", flags=host.MS_REC | host.MS_SLAVE)
     except OSError as error:
-        return _fail(work, f"can't make namespaces: {error.strerror}", "Run as root, or as a user with subuids.")
+        return _fail(work, f"can't make namespaces: {error.strerror}", _RIGHTS)
     here, there = os.pipe()
     child = os.fork()
     if child == 0:
@@ -101,7 +102,13 @@ def _prepare(plan: LaunchPlan, work: Path) -> list[str]:
         os.close(root)
     (work / "stubs.json").write_text(json.dumps(stubs))
     host.unmount(str(private / "look"))
-    mount_overlay(rootfs, lowers, private / "links", upper=work / "upper", rootless=plan.rootless)
+    try:
+        mount_overlay(rootfs, lowers, private / "links", upper=work / "upper", rootless=plan.rootless)
+    except OSError as error:
+        raise Unavailable(
+            f"can't mount layers in {work}: {error.strerror}",
+            hint="Keep the store (--root) on a file system that overlayfs can write to: ext4, xfs, btrfs or tmpfs.",
+        ) from None
     (private / "bundle/config.json").write_text(json.dumps(spec))
     return runc.run_words(private / "state", private / "bundle", work / "runc.log")
 

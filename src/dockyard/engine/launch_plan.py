@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class PlannedMount:
     lowers: tuple[str, ...] = ()
     source: str = ""
     readonly: bool = False
-    content: bytes = b""
+    content: bytes = field(default=b"", repr=False)  # may be a secret
     mode: int = 0o755
     uid: int = 0
     gid: int = 0
@@ -55,7 +55,7 @@ class LaunchPlan:
     work: str
     lowers: tuple[str, ...]
     words: tuple[str, ...]
-    env: tuple[tuple[str, str], ...]
+    env: tuple[tuple[str, str], ...] = field(repr=False)
     user: str
     workdir: str
     mounts: tuple[PlannedMount, ...]

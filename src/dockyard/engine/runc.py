@@ -59,8 +59,8 @@ def remove_cgroups(path: str) -> None:
 def remove_dead_cgroups() -> None:
     """Remove empty cgroups whose process was killed before it could."""
     for found in (*_CGROUPS.glob(f"*/{_PREFIX}-*"), *_CGROUPS.glob(f"{_PREFIX}-*")):
-        pid, start = found.name.removeprefix(f"{_PREFIX}-").split("-")[:2]
-        if start != started(int(pid)):
+        pid, _, rest = found.name.removeprefix(f"{_PREFIX}-").partition("-")
+        if pid.isdecimal() and rest.partition("-")[0] != started(int(pid)):
             _remove(found)
 
 

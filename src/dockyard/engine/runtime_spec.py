@@ -97,8 +97,9 @@ def hosts_file(add_hosts: Sequence[str]) -> str:
 
 
 def _user(identity: Identity) -> dict[str, Any]:
-    out: dict[str, Any] = {"uid": identity.uid, "gid": identity.gid, "umask": _UMASK}
-    return out | ({"additionalGids": list(identity.groups)} if identity.groups else {})
+    # A file that keeps out its group keeps it out also behind a setgid program: docker's CVE-2022-36109.
+    groups = list(dict.fromkeys([identity.gid, *identity.groups]))
+    return {"uid": identity.uid, "gid": identity.gid, "umask": _UMASK, "additionalGids": groups}
 
 
 def _capabilities(uid: int) -> dict[str, list[str]]:

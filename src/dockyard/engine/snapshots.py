@@ -17,7 +17,7 @@ from __future__ import annotations
 import fcntl
 import os
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,22 +28,12 @@ from dockyard.errors import DigestInvalid
 from dockyard.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
-    from typing import Protocol
 
+    from dockyard.content.unpack import Applied
     from dockyard.engine.images import Images
     from dockyard.oci.descriptor import Descriptor
-
-    class Applied(Protocol):
-        """What unpacking found."""
-
-        @property
-        def diff_id(self) -> Digest:
-            """The digest of the layer's uncompressed bytes."""
-            ...
-
-    Apply = Callable[[Path, Path], Applied]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +49,22 @@ def next_chain(chain: Digest | None, diff_id: Digest) -> Digest:
     return Digest.of(f"{chain} {diff_id}".encode(), chain.algorithm) if chain else diff_id
 
 
-def apply_overlay(blob: Path, target: Path) -> Applied:
-    """Unpack one layer with whiteouts as overlayfs has them, in a confined process."""
-    from dockyard.content.unpack import apply_layer
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """A layer that has to be unpacked, the layers below it, and where it is unpacked."""
 
-    return apply_layer(blob, target, whiteouts="overlay")
+    blob: Descriptor
+    diff_id: Digest
+    chain: Digest
+    lowers: tuple[Path, ...]
+    new: Path
 
 
 class Snapshots:
     """The unpacked layers of one store, which several processes may use at once."""
 
-    def __init__(self, images: Images, *, apply: Apply = apply_overlay) -> None:
-        self._images, self._apply = images, apply
+    def __init__(self, images: Images) -> None:
+        self._images = images
         self.folder = images.root / "snapshots"
 
     def ensure(self, layers: Sequence[tuple[Descriptor, Digest]]) -> Stack:
@@ -87,12 +81,19 @@ class Snapshots:
             return Stack()
         self._images.hold(*chains)
         self._make()
-        missing = [(*layer, chain) for layer, chain in zip(layers, chains, strict=True) if not self._has(chain)]
-        if missing:
-            with ThreadPoolExecutor(min(len(missing), os.cpu_count() or 1)) as threads:
-                for done in [threads.submit(self._unpack, *each) for each in missing]:
-                    done.result()
-        return Stack(tuple(self.path(chain) for chain in chains), chain)
+        paths = tuple(self.path(chain) for chain in chains)
+        if not all(self._has(chain) for chain in chains):
+            with storage_errors(self.folder), ExitStack() as held:
+                missing: list[_Missing] = []
+                # Everybody takes locks from the lowest layer up, so that nobody waits for one who waits.
+                for number, (blob, diff_id) in enumerate(layers):
+                    chain = chains[number]
+                    if not self._has(chain):
+                        held.enter_context(self._locked(chain.hex))
+                    if not self._has(chain):
+                        missing.append(_Missing(blob, diff_id, chain, paths[:number], self._clean(chain)))
+                self._unpack(missing)
+        return Stack(paths, chain)
 
     def adopt(self, stack: Stack, diff_id: Digest, upper: Path) -> Stack:
         """Keep what a step wrote as the unpacked layer of that diff ID; ``upper`` is moved, or dropped where known."""
@@ -168,23 +169,39 @@ class Snapshots:
     def _complete(self) -> list[Path]:
         return [path for path in self.folder.iterdir() if len(path.name) == 64] if self.folder.is_dir() else []
 
-    def _unpack(self, blob: Descriptor, diff_id: Digest, chain: Digest) -> None:
-        with storage_errors(self.folder), self._locked(chain.hex):
-            if self._has(chain):
-                return
-            new = self._clean(chain)
-            try:
-                (new / "fs").mkdir(0o755)
-                (new / "fs").chmod(0o755)  # whatever the umask: it is the container's root folder
-                applied = self._apply(self._images.files.path(blob.digest), new / "fs")
-                if applied.diff_id != diff_id:
-                    raise DigestInvalid(
-                        f"layer {blob.digest} has the diff ID {applied.diff_id}, and its image's config says {diff_id}"
-                    )
-                self._finish(chain, new)
-            except BaseException:
-                host.remove_tree(new)
-                raise
+    def _unpack(self, missing: Sequence[_Missing]) -> None:
+        """Unpack layers, several at once; then, from the lowest, have each say what it takes from those below it."""
+        from dockyard.content.unpack import settle_layer
+
+        try:
+            with ThreadPoolExecutor(max(1, min(len(missing), os.cpu_count() or 1))) as threads:
+                running = [threads.submit(self._apply, layer) for layer in missing]
+                try:
+                    applied = [each.result() for each in running]
+                except BaseException:
+                    threads.shutdown(cancel_futures=True)
+                    raise
+            for layer, found in zip(missing, applied, strict=True):
+                settle_layer(layer.new / "fs", found, layer.lowers, sync=False)
+                self._finish(layer.chain, layer.new)
+        except BaseException:
+            for layer in missing:
+                host.remove_tree(layer.new)
+            raise
+
+    def _apply(self, layer: _Missing) -> Applied:
+        from dockyard.content.unpack import apply_layer
+
+        files = layer.new / "fs"
+        files.mkdir(0o755)
+        files.chmod(0o755)  # whatever the umask: it is the container's root folder
+        blob = self._images.files.path(layer.blob.digest)
+        found = apply_layer(blob, files, whiteouts="overlay", sync=False)
+        if found.diff_id != layer.diff_id:
+            raise DigestInvalid(
+                f"layer {layer.blob.digest} has the diff ID {found.diff_id}, and its image says {layer.diff_id}"
+            )
+        return found
 
     def _clean(self, chain: Digest) -> Path:
         """The folder that a snapshot is made in, empty. Only with its lock."""

@@ -99,7 +99,7 @@ class BuildRequest:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a build made: its manifest or index, its names, and the ID, of several platforms the one that listings show."""
+    """What a build made: its manifest or index, its names, and the ID that listings show for it."""
 
     image_id: Digest | None
     digest: Digest | None

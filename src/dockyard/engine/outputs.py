@@ -136,9 +136,14 @@ def _local(images: Images, states: Sequence[State], folder: Path) -> None:
     with storage_errors(folder), ExitStack() as stack:
         made = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-        if made:
-            stack.callback(_drop_empty, folder)
-        roots = [stack.enter_context(unpacked(images, state, folder)) for state in states]
+        try:
+            roots = [stack.enter_context(unpacked(images, state, folder)) for state in states]
+        except BaseException:
+            if made:
+                stack.close()
+                with suppress(OSError):
+                    folder.rmdir()
+            raise
         for state, root in zip(states, roots, strict=True):
             _own(root)
             if len(states) > 1:
@@ -147,12 +152,6 @@ def _local(images: Images, states: Sequence[State], folder: Path) -> None:
                 root.rename(above / _named(state))
                 root = above
             _merge(root, folder)
-
-
-def _drop_empty(folder: Path) -> None:
-    """Remove a folder that nothing came into."""
-    with suppress(OSError):
-        folder.rmdir()
 
 
 def _merge(source: Path, target: Path) -> None:

@@ -131,6 +131,7 @@ class Places:
         remote = [source for source in action.sources if action.add and is_remote(source)]
         fetched = {source: await self._fetch(action, source, vertex) for source in remote}
         tree: WalkTree | None = None
+        state: State | None = None
         if len(fetched) < len(action.sources):
             if state := await self._state(action.origin):
                 stack = await self._works.run(self._works.unpack, state)
@@ -138,7 +139,12 @@ class Places:
                 tree = tree.below(FILES.rstrip("/")) if state.is_windows else tree
             else:
                 tree = await self._works.run(self._contexts.tree, action.origin)
-        return await self._works.run(self._plan, action, tree, fetched)
+        try:
+            return await self._works.run(self._plan, action, tree, fetched)
+        except BuildFailed as error:
+            if state and (absent := self._works.absent(state)):
+                error.hint = f"A layer of the base is not here, only at {', '.join(absent[0].descriptor.urls)}."
+            raise
 
     def _plan(
         self, action: CopyAction, tree: WalkTree | None, fetched: dict[str, FetchedFile | FetchedTree]

@@ -119,11 +119,14 @@ class Works:
 
     def unpack(self, state: State) -> Stack:
         """The layers of a state, unpacked; without those of a Windows base that only its publisher may hand out."""
-        here = [layer for layer in state.layers if not self._stays_away(layer)]
+        absent = self.absent(state)
+        here = [layer for layer in state.layers if layer not in absent]
         return self.snapshots.ensure([(layer.descriptor, layer.diff_id) for layer in here])
 
-    def _stays_away(self, layer: Layer) -> bool:
-        return stays_away(layer.descriptor) and not self.images.files.has(layer.descriptor)
+    def absent(self, state: State) -> list[Layer]:
+        """The layers of a Windows base that only its publisher may hand out, where they are not in the store."""
+        away = [layer for layer in state.layers if stays_away(layer.descriptor)]
+        return [layer for layer in away if not self.images.files.has(layer.descriptor)]
 
     def write(
         self, entries: Iterable[tuple[Entry, BinaryIO | bytes | Lazy | None]], state: State, *, text: str, kind: str

@@ -290,7 +290,9 @@ class Docker(Builder):
     more = ("--network", "none")
 
     def __init__(self, dockerd: Dockerd, *, buildkit: bool) -> None:
-        super().__init__(dockerd.env | {"DOCKER_BUILDKIT": str(int(buildkit)), "BUILDKIT_PROGRESS": "plain"})
+        # The client leaves repositories that it has cloned where temporary files go.
+        mode = {"DOCKER_BUILDKIT": str(int(buildkit)), "BUILDKIT_PROGRESS": "plain", "TMPDIR": dockerd.env["HOME"]}
+        super().__init__(dockerd.env | mode)
         self.docker = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
         self.command = [self.docker, "build"]
 

@@ -147,7 +147,7 @@ def test_the_zstd_table_is_the_one_of_zstds_seekable_format() -> None:
 
 
 @pytest.mark.parametrize("data", [
-    b"", b"text", gzip.compress(TEXT), compressed(TEXT)[:-1], compressed(TEXT) + gzip.compress(b"x"),
+    b"", b"text", gzip.compress(TEXT, mtime=0), compressed(TEXT)[:-1], compressed(TEXT) + gzip.compress(b"x", mtime=0),
     compressed(TEXT, "zstd")[:-1], compressed(TEXT, "zstd")[5:], zstandard.compress(TEXT),
     b"\xff\xff\xff\xff\0\xb1\xea\x92\x8f".rjust(100, b"\0"), compressed(b"x")[:20], compressed(b"x")[:16] + bytes(40),
 ])  # fmt: skip

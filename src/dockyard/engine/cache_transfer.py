@@ -43,6 +43,9 @@ NAME = "cache"
 @asynccontextmanager
 async def imported(place: CachePlace, connect: Connect, default_registry: str) -> AsyncIterator[ImportedCache]:
     """The records of a place, which is open meanwhile; none where there is no cache yet. Invalid; what it raises."""
+    if place.type == "local" and not Path(place.where, "oci-layout").exists():
+        yield ImportedCache(Layout(Path(place.where)), {})
+        return
     async with _opened(place, connect, default_registry) as (source, name):
         yield ImportedCache(source, await _records(source, name, place.where))
 

@@ -16,9 +16,9 @@ from dockyard.content.tree_removal import remove_tree
 from dockyard.content.unpack import apply_layer
 from dockyard.engine.base_images import fits
 from dockyard.engine.facts import read_facts
-from dockyard.engine.folder_tree import FolderTree
 from dockyard.engine.layer_trees import FILES
 from dockyard.engine.snapshots import Snapshots
+from dockyard.engine.stack_tree import StackTree
 from dockyard.errors import BuildFailed, Invalid
 from dockyard.oci.manifest import make_index
 
@@ -192,7 +192,7 @@ def _tar(images: Images, states: Sequence[State], out: BinaryIO) -> None:
     for number, state in enumerate(states):
         with Snapshots(images).work() as work, unpacked(images, state, work) as root:
             prefix = _named(state) if len(states) > 1 else ""
-            write_tree(FolderTree(root), out, prefix=prefix, last=number == len(states) - 1)
+            write_tree(StackTree([root]), out, prefix=prefix, last=number == len(states) - 1)
 
 
 @contextmanager

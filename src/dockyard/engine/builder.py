@@ -26,12 +26,12 @@ from dockyard.engine.cache import BuildCache, oldest_over
 from dockyard.engine.cache_transfer import export_records, imported
 from dockyard.engine.delivery import Delivery
 from dockyard.engine.places import Contexts, Places
-from dockyard.engine.reach import let_go
+from dockyard.engine.reach import Reach, let_go
 from dockyard.engine.snapshots import Snapshots
 from dockyard.engine.stage import Stage
 from dockyard.engine.vertices import Vertices
 from dockyard.engine.works import Works
-from dockyard.errors import BuildFailed, DockerfileInvalid
+from dockyard.errors import BuildFailed, Denied, DockerfileInvalid, Unauthenticated, Unavailable
 from dockyard.oci.platform import host_platform
 from dockyard.oci.reference import parse_reference
 
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from dockyard.dockerfile.instructions import Dockerfile
     from dockyard.dockerfile.steps import StageHead
     from dockyard.engine.build_context import BuildContext
-    from dockyard.engine.build_events import BuildEvent, BuildRequest
+    from dockyard.engine.build_events import BuildEvent, BuildRequest, CachePlace
+    from dockyard.engine.cache_transfer import ImportedCache
     from dockyard.engine.images import Images
     from dockyard.engine.lookup import Names
     from dockyard.oci.digest import Digest
@@ -106,10 +107,8 @@ async def _build(
         _check(file, context, request, vertices)
         bases = BaseImages(session, names, connect, request, vertices)
         stack.push_async_callback(bases.end)
-        caches = [
-            await stack.enter_async_context(imported(place, connect, request.default_registry))
-            for place in request.cache_from
-        ]
+        imports = [await _import(place, request, connect, vertices, stack) for place in request.cache_from]
+        caches = [cache for cache in imports if cache]
         works = Works(session, request, vertices, threads, work, caches)
         contexts = stack.enter_context(Contexts(works, context))
         graphs = [_Graph(works, bases, contexts, file, platform, several=len(wanted) > 1) for platform in wanted]
@@ -251,11 +250,26 @@ def _tag(text: str, names: Names) -> Reference:
     return reference
 
 
+async def _import(
+    place: CachePlace, request: BuildRequest, connect: Connect, vertices: Vertices, stack: AsyncExitStack
+) -> ImportedCache | None:
+    """A cache of another place; one that can't be had now makes a build slower, not fail."""
+    with vertices.vertex(f"importing cache manifest from {place.where}") as vertex:
+        try:
+            return await stack.enter_async_context(imported(place, connect, request.default_registry))
+        except (Unavailable, Unauthenticated, Denied) as error:
+            vertex.warning(f"the cache is not used: {error.message}")
+            return None
+
+
 def _bound(images: Images, most: int) -> None:
     """Give up the records that were not used for the longest, down to ``most`` bytes, and what the killed left."""
     from dockyard.engine.prune_cache import forget
 
     cache = BuildCache(images.root)
-    while over := oldest_over(cache.rows(images.files.size, set()), most):
-        forget(images, cache, [row.id for row in over])
+    if oldest_over(cache.rows(images.files.size, set()), most):
+        # Which layers images have too is asked only where it matters: it takes reading all of them.
+        shared = Reach(images).of(images.entries.read())
+        while over := oldest_over(cache.rows(images.files.size, shared), most):
+            forget(images, cache, [row.id for row in over])
     Snapshots(images).sweep()

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dockyard.engine.cache import BuildCache, CacheRow, oldest_over
+from dockyard.engine.host import remove_tree
 from dockyard.engine.listing import group
 from dockyard.engine.mount_sources import CacheMounts
 from dockyard.engine.reach import Reach, delete, set_aside
 from dockyard.engine.reports import Pruned, Removed
+from dockyard.engine.snapshots import disk_size
 from dockyard.engine.times import until
 from dockyard.engine.unpacked import release
 
@@ -43,6 +45,9 @@ def prune(
     reclaimed = forget(images, cache, [row.id for row in found])
     if all_records and horizon is None and keep_bytes is None:
         reclaimed += CacheMounts(images.root / "cache-mounts").remove_unused()
+        fetched = images.root / "fetched"
+        reclaimed += disk_size(fetched) if fetched.is_dir() else 0
+        remove_tree(fetched)
         for path in (images.root / "context-hashes").glob("*"):
             path.unlink(missing_ok=True)
     return Pruned(tuple(Removed(deleted=row.id) for row in found), reclaimed)

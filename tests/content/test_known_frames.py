@@ -100,6 +100,7 @@ sizes = st.sampled_from([0, 1, 511, 512, 5000, 70_000, 262_144, 262_145, 600_000
 trees = st.dictionaries(st.text("abc", min_size=1, max_size=3), st.tuples(sizes, st.integers(0, 3)), max_size=12)
 
 
+@pytest.mark.slow
 @given(trees, trees)
 def test_what_comes_out_does_not_depend_on_what_is_known(
     tmp_path_factory: pytest.TempPathFactory, before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]

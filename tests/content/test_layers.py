@@ -289,6 +289,7 @@ nodes = st.builds(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(paths, nodes, paths), max_size=6))
 def test_every_header_that_is_written_is_read_again(made: list[tuple[str, Node, str]]) -> None:

@@ -31,6 +31,8 @@ from dockyard.content.tree_removal import remove_tree
 from dockyard.content.unpack import apply_layer
 from dockyard.errors import ArchiveInvalid, DockyardError
 
+pytestmark = pytest.mark.slow
+
 MODES = ["overlay", "remove"]
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from dockyard.engine.engine import Engine
 
+pytestmark = pytest.mark.slow
+
 TEXT = (
     "FROM busybox AS make\nRUN echo made > /made && echo ran\n"
     "FROM busybox\nCOPY a /\nRUN echo more > /more && echo ran\nCOPY --from=make /made /\n"

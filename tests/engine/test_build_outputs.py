@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from dockyard.engine.engine import Engine
 
+pytestmark = pytest.mark.slow
+
 XATTR = "user.kind"
 
 

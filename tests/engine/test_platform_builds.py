@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from dockyard.engine.engine import Engine
 
+pytestmark = pytest.mark.slow
+
 MACHINES = {"amd64": 62, "arm64": 183, "386": 3, "arm": 40, "riscv64": 243}
 """``e_machine`` in an ELF header, from elf.h."""
 AMD64, ARM64, ARM = Platform("linux", "amd64"), Platform("linux", "arm64"), Platform("linux", "arm", "v7")

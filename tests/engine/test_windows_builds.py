@@ -20,6 +20,8 @@ from dockyard.oci.platform import Platform
 if TYPE_CHECKING:
     from dockyard.engine.build_events import Built
 
+pytestmark = pytest.mark.slow
+
 WINDOWS = Platform("windows", "amd64")
 VERSION = "10.0.17763.1397"
 

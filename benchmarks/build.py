@@ -253,9 +253,26 @@ def memory(dockyard: Dockyard, context: Path, size: int) -> float:
     dockyard.forget()
     command = [str(part) for part in dockyard.command(context)]
     process = subprocess.Popen(command, env=dockyard.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, *(high_water(pid) for pid in (process.pid, *children(process.pid))))
+        time.sleep(0.02)
     if process.returncode:
         sys.exit(f"the build of a file of {size} MiB failed")
     shutil.rmtree(context)
-    return used.ru_maxrss / 1024
+    return peak / 1024
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    with contextlib.suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def high_water(pid: int) -> int:
+    """The most KiB that a process has had in memory. What wait4 says counts the parent's before exec, too."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    return 0

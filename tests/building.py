@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 
 HOST = "corpus.test"
 """A registry that is not there: whoever wants to pull a base fails."""
-BASES = ("base", "flat")
+BASE_CONFIGS: dict[str, dict[str, Any]] = {
+    "base": {
+        "Cmd": ["/bin/sh"], "WorkingDir": "/", "Env": ["PATH=/usr/local/bin:/usr/bin:/bin", "WHO=base"],
+        "Labels": {"from": "base", "kind": "a"},
+    },
+    "flat": {"Cmd": ["/bin/sh"], "WorkingDir": "/"},
+}  # fmt: skip
 BASE_TIME = 1704067200
 """2024-01-01: when everything in a base was changed."""
 
@@ -100,10 +106,7 @@ def make_base(folder: Path, name: str) -> Path:
         add("srv/data/old", b"old\n")
     layout = Layout(folder)
     layer = layout.blob(gzipped(buffer.getvalue()), GZIP)
-    config: dict[str, Any] = {"Cmd": ["/bin/sh"], "WorkingDir": "/"}
-    if name == "base":
-        config |= {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin", "WHO=base"], "Labels": {"from": "base", "kind": "a"}}
-    layout.name(layout.image([layer], [sha256(buffer.getvalue())], platform=AMD64, config=config))
+    layout.name(layout.image([layer], [sha256(buffer.getvalue())], platform=AMD64, config=BASE_CONFIGS[name]))
     return folder
 
 
@@ -337,7 +340,7 @@ class Builders:
 
     def __init__(self, folder: Path, dockerd: Dockerd, containers: Containers) -> None:
         self.folder = folder
-        self.bases = {name: make_base(folder / name, name) for name in BASES}
+        self.bases = {name: make_base(folder / name, name) for name in BASE_CONFIGS}
         self.images = {name: oci_layout(path) for name, path in self.bases.items()}
         self.images["scratch"] = Image({}, {name: self.images["base"].config[name] for name in ("os", "architecture")})
         self.dockyard = Dockyard(folder / "dockyard")

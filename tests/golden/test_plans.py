@@ -20,9 +20,9 @@ from dockyard.errors import Invalid
 from dockyard.oci.platform import Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-    from dockyard.dockerfile.steps import Step
+    from dockyard.dockerfile.steps import StageHead, Step
 
 PLANS = Path(__file__).parent / "plans"
 CASES = sorted(path.name for path in PLANS.iterdir())
@@ -30,25 +30,14 @@ CASES = sorted(path.name for path in PLANS.iterdir())
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_dockerfile_becomes_this_plan(case: str, golden: Callable[[str, str], None]) -> None:
-    golden(f"plans/{case}/plan.txt", plan_text(PLANS / case))
+    folder = PLANS / case
+    golden(f"plans/{case}/plan.txt", plan_text(folder / "Dockerfile", read_options(folder), load(folder / "base.json")))
 
 
-def plan_text(folder: Path) -> str:
-    """What the files of a case come to, as text."""
-    options, bases = read_options(folder), load(folder / "base.json")
+def plan_text(path: Path, options: PlanOptions, bases: Mapping[str, Any]) -> str:
+    """What a Dockerfile comes to, as text."""
     try:
-        # As bytes: newline translation would take carriage returns away.
-        file = parse((folder / "Dockerfile").read_bytes().decode())
-        heads = outline(file, options)
-        target = find_target(heads, options.target)
-        plans: dict[int, StagePlan] = {}
-        for index in needed(heads, target):
-            base = heads[index].base
-            below = plans[base.stage] if base.where is Where.STAGE else None
-            config = below.config if below else None if base.where is Where.SCRATCH else bases.get(base.name, {})
-            plans[index] = plan_stage(
-                file, heads[index], config, options, heads=heads, base_arguments=below.arguments if below else None
-            )
+        heads, plans, target = make_plans(path, options, bases)
     except Invalid as error:
         return f"error: {error.message}\n" + (f"hint: {error.hint}\n" if error.hint else "")
     left_out = [head.name for head in heads if head.index not in plans]
@@ -56,6 +45,25 @@ def plan_text(folder: Path) -> str:
     for index, plan in plans.items():
         lines += stage_lines(plan, target=index == target)
     return "\n".join(lines)
+
+
+def make_plans(
+    path: Path, options: PlanOptions, bases: Mapping[str, Any]
+) -> tuple[tuple[StageHead, ...], dict[int, StagePlan], int]:
+    """The heads of all stages, the plans of those that the target needs, and which one that is."""
+    # As bytes: newline translation would take carriage returns away.
+    file = parse(path.read_bytes().decode())
+    heads = outline(file, options)
+    target = find_target(heads, options.target)
+    plans: dict[int, StagePlan] = {}
+    for index in needed(heads, target):
+        base = heads[index].base
+        below = plans[base.stage] if base.where is Where.STAGE else None
+        config = below.config if below else None if base.where is Where.SCRATCH else bases.get(base.name, {})
+        plans[index] = plan_stage(
+            file, heads[index], config, options, heads=heads, base_arguments=below.arguments if below else None
+        )
+    return heads, plans, target
 
 
 def read_options(folder: Path) -> PlanOptions:

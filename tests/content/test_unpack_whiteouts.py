@@ -179,7 +179,7 @@ def test_an_opaque_whiteout_in_a_large_tree_keeps_what_its_layer_made_and_the_ti
 
 
 @pytest.mark.slow
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_layers_stacked_by_overlayfs_are_the_tree_that_removing_makes(tmp_path: Path, data: st.DataObject) -> None:
     """What the two ways of unpacking leave is the same, as the kernel shows it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from itertools import count
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_TAKEN = {errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY}  # the name is a file's, or a folder's that has something in it
 
 
 def remove_tree(path: str | Path) -> None:
@@ -58,6 +60,9 @@ def _move_up(name: str, folder: int, top: int, names: Iterator[int]) -> None:
     except OSError:
         pass  # not empty
     while True:
-        with suppress(NotADirectoryError, FileExistsError):  # that name is taken: by a file, or a folder in use
+        try:
             os.rename(name, f".{next(names)}", src_dir_fd=folder, dst_dir_fd=top)
             return
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise

@@ -22,6 +22,8 @@ from servers import must, run
 from dockyard.content.unpack import apply_layer
 from dockyard.errors import Unavailable
 
+pytestmark = pytest.mark.slow
+
 APPLY = """
 import json, sys
 from pathlib import Path

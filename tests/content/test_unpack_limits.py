@@ -21,6 +21,8 @@ from dockyard.content.tree_removal import remove_tree
 from dockyard.content.unpack import Applied, Limits, apply_layer
 from dockyard.errors import ArchiveInvalid, Full
 
+pytestmark = pytest.mark.slow
+
 MEGABYTE = 2**20
 
 
@@ -213,6 +215,15 @@ def test_folders_beyond_those_remembered_still_have_their_times(tmp_path: Path) 
     assert [(tmp_path / f"fs/d{number}").stat().st_mtime for number in range(0, count, 250)] == list(
         range(0, count, 250)
     )
+
+
+def test_so_many_undescribed_folders_are_unpacked_with_a_notice(tmp_path: Path) -> None:
+    applied = unpack(tmp_path, layer(*(file(f"{'n' * 200}{number}/f") for number in range(12_000))))
+
+    assert applied.entries == 24_000 and len(applied.implied) < 12_000
+    assert set(applied.notices) == {
+        "folders that no member describes are not all as in the layers below: they are too many", "and more",
+    }  # fmt: skip
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dockyard.content.tree_removal import remove_tree
-from dockyard.content.unpack import apply_layer
+from dockyard.content.unpack import apply_layer, settle_layer
 from dockyard.errors import ArchiveInvalid
 
 
@@ -176,6 +176,23 @@ def test_an_opaque_whiteout_in_a_large_tree_keeps_what_its_layer_made_and_the_ti
         [f"d/{n}/new 2" for n in range(0, 20, 2)] + ["e/x 1"]
     )
     assert (tmp_path / "fs/d").stat().st_mtime == 9 and (tmp_path / "fs/e").stat().st_mtime == 7
+
+
+def test_marks_go_where_nothing_below_could_have_what_they_remove(tmp_path: Path) -> None:
+    low, high = tmp_path / "low", tmp_path / "high"
+    apply(low, [layer(file("d/a", "1"), file("o/a", "1"), file("f", "1"), symlink("l", "d"))], "overlay")
+    high.mkdir()
+    (tmp_path / "blob").write_bytes(
+        layer(*map(whiteout, ("d/a", "d/none", "e/none", "l/a", "f", "o/a", "f/a")), opaque("o"), file("o/b", "2"))
+    )
+    applied = apply_layer(tmp_path / "blob", high, whiteouts="overlay")
+    before = names(high)
+    settle_layer(high, applied, [low])
+
+    assert {"-e/none", "-l/a", "-o/a"} <= set(before)
+    assert names(high) == ["d/", "-d/a", "-d/none", "e/", "f/ opaque", "l/", "o/ opaque", "o/b 2"]
+    settle_layer(low, applied, [])
+    assert names(low) == ["d/", "d/a 1", "f 1", "l -> d", "o/", "o/a 1"]
 
 
 @pytest.mark.slow

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from dockyard.content.tar import Member
 
-MAX_TOLD = 10_000
-"""Folders that are told apart for the layers below; a layer with more is no layer that anybody made in earnest."""
+MAX_TOLD = 2 * 1024 * 1024
+"""Characters of paths that are told for the layers below to be looked at."""
 MAX_DEPTH = 500
 """Folders in folders: much more than any image has, and less than programs can recurse that walk through them."""
 _REMEMBERED = 10_000
@@ -52,7 +52,7 @@ class LayerFolders:
 
     def __init__(self, *, opaque: str, entries: int, notices: Notices) -> None:
         self._opaque, self._entries, self._notices = opaque, entries, notices
-        self.entries = 0
+        self.entries = self._told = 0
         self.implied: set[str] = set()
         """Folders that no member describes, and that lower layers may."""
         self.marked: set[str] = set()
@@ -152,8 +152,7 @@ class LayerFolders:
     def mark(self, folder: Folder, name: str) -> None:
         """Make the mark that overlayfs takes for a removed file."""
         os.mknod(join(folder.path, name), stat.S_IFCHR, os.makedev(0, 0))
-        if len(self.marked) < MAX_TOLD:
-            self.marked.add(folder.path[1:])
+        self._tell(self.marked, folder.path[1:])
 
     def own(self, parent: Folder, path: str, *, wholly: bool = True) -> None:
         """Remember that this layer made ``path``, for an opaque whiteout that may come after it."""
@@ -196,9 +195,18 @@ class LayerFolders:
         os.chown(path, 0, 0)
         os.chmod(path, _MODE)  # also where a folder above gives its own rights on
         self.own(parent, path)
-        if self._opaque and len(self.implied) < MAX_TOLD:
-            self.implied.add(path[1:])
+        if self._opaque:
+            self._tell(self.implied, path[1:])
         return Folder(path, member.mtime, ours=True)
+
+    def _tell(self, told: set[str], path: str) -> None:
+        if path in told:
+            return
+        if self._told + len(path) > MAX_TOLD:
+            self._notices.add("folders that no member describes are not all as in the layers below: they are too many")
+            return
+        self._told += len(path)
+        told.add(path)
 
     def _make(self, name: str, member: Member) -> Folder:
         above, _, base = name.rpartition("/")

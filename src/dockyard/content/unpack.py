@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dockyard
-from dockyard import errors
 from dockyard.content.folders import storage_errors
 from dockyard.content.lower_layers import settle
-from dockyard.errors import DockyardError, Unavailable
+from dockyard.errors import ArchiveInvalid, Denied, Full, Unavailable
 from dockyard.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -33,6 +32,9 @@ _START = (
     "from dockyard.content.unpacking import main; main(order)"
 )
 _ANSWER = 64 * 1024 * 1024
+_ERRORS: dict[str, type[ArchiveInvalid | Denied | Full | Unavailable]] = {
+    kind.__name__: kind for kind in (ArchiveInvalid, Denied, Full)
+}
 _WHOLE = ["0", "0", "4294967295"]
 
 
@@ -93,11 +95,7 @@ def apply_layer(
         try:
             opaque = overlay_prefix() + "opaque" if whiteouts == "overlay" else ""
             order = {"blob": content.fileno(), "target": folder, "opaque": opaque, "path": _path(), **asdict(limits)}
-            answer = _answer(order)
-            applied = Applied(
-                Digest.parse(f"sha256:{answer['diff_id']}"), int(answer["entries"]), int(answer["size"]),
-                tuple(answer["notices"]), tuple(answer["implied"]), tuple(answer["marked"]),
-            )  # fmt: skip
+            applied = _read(_run(order))
             if lowers is not None:
                 settle(folder, applied.implied, applied.marked, lowers)
             if sync:
@@ -128,7 +126,8 @@ def _path() -> list[str]:
     return [*places, str(Path(dockyard.__path__[0]).parent)]
 
 
-def _answer(order: dict[str, Any]) -> dict[str, Any]:
+def _run(order: dict[str, Any]) -> bytes:
+    """Start the process that carries out the order; return what it prints."""
     # Two arenas: with more, the C library would look up the number of processors in files of the layer.
     environment = {"MALLOC_ARENA_MAX": "2"}
     if library_path := os.environ.get("LD_LIBRARY_PATH"):
@@ -145,20 +144,23 @@ def _answer(order: dict[str, Any]) -> dict[str, Any]:
             raise
         if len(raw) == _ANSWER:
             process.kill()
+    if process.returncode:
+        raise Unavailable(f"the unpacking of a layer ended early ({process.returncode})")
+    return raw
+
+
+def _read(raw: bytes) -> Applied:
+    """The answer, of which nothing is taken over that has another form; raise the error that it tells."""
     try:
-        answer: dict[str, Any] = json.loads(raw)
-    except ValueError:
-        raise Unavailable(f"the unpacking of a layer ended early ({process.returncode})") from None
-    if "error" in answer:
-        raise _error(answer)
-    return answer
-
-
-def _error(answer: dict[str, Any]) -> DockyardError:
-    kind = getattr(errors, answer["error"], None) if answer["error"] else Unavailable
-    if not (isinstance(kind, type) and issubclass(kind, DockyardError)):
-        kind = Unavailable
-    return kind(str(answer["message"]), hint=answer.get("hint"))
+        answer = json.loads(raw)
+        if "error" in answer:
+            kind = _ERRORS.get(answer["error"], Unavailable)
+            raise kind(str(answer["message"]), hint=answer.get("hint") and str(answer["hint"]))
+        digest = Digest.parse(f"sha256:{answer['diff_id']}")
+        texts = (tuple(map(str, answer[key])) for key in ("notices", "implied", "marked"))
+        return Applied(digest, int(answer["entries"]), int(answer["size"]), *texts)
+    except (KeyError, TypeError, ValueError):
+        raise Unavailable("the unpacking of a layer gave no answer that can be read") from None
 
 
 def _sync(folder: int) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dockyard.engine.build_events import BuildRequest, Built
 
 _IDS = "Install uidmap, and give yourself a range in /etc/subuid and /etc/subgid."
+_TURN = 0.0001  # seconds
 _KINDS = ("auto", "plain", "quiet", "rawjson", "tty")
 
 
@@ -97,6 +98,9 @@ def build(session: Session, /, context: str, **flags: Any) -> int:
     if not session.be_root() and not quiet:
         say("WARNING: you have no user IDs to give away here, so files of RUN can only be root's", _IDS)
     display = build_progress("quiet" if quiet else flags["progress"], sys.stderr, session.environ)
+
+    # Threads hand pieces of layers on all the time; none should wait long for the interpreter.
+    sys.setswitchinterval(_TURN)
 
     async def run() -> Built:
         with display:

@@ -55,6 +55,7 @@ MOST = 3 * TARGET // 2
 ZSTD_LEVEL = 3
 _LEAST = TARGET // 4
 _SPREAD = TARGET - _LEAST  # so many bytes follow in the mean until a path's hash says stop
+_FEW = 4  # files that are opened and read in less time than a frame is uncompressed
 _BROKEN = (cast("type[Exception]", igzip_lib.IsalError), zstandard.ZstdError, EOFError, OSError)
 
 
@@ -76,9 +77,11 @@ class Frames:
         zstd = _Zstd()
         self._compress: Callable[[memoryview], bytes] = _gzip_member if compression == "gzip" else zstd.frame
         self._decompress = _gzip_plain if compression == "gzip" else zstd.plain
+        # Hashing what goes in and taking what comes out are each one's work after the other, side by side.
         self._workers, self._last = ThreadPoolExecutor(count, "compress"), ThreadPoolExecutor(1, "frames")
+        self._out = ThreadPoolExecutor(1, "sink")
         self._at_most = 2 * count + 2
-        self._waiting: deque[tuple[bytearray, Future[None]]] = deque()
+        self._waiting: deque[tuple[bytearray, Future[Future[object]]]] = deque()
         self._spare: list[bytearray] = []
         self._hasher = Hasher(algorithm)
         self._table: list[tuple[int, int]] = []
@@ -179,8 +182,6 @@ class Frames:
 
     def _submit(self) -> None:
         fingerprint, place = self._look_up()
-        if place is None:
-            self._fill()
         plain = self._view[: self._length]
         self.size += self._length
         state = b""
@@ -190,7 +191,15 @@ class Frames:
             else:  # from here on the plain bytes are needed: the hash goes on behind what was the same
                 state = self._known.order[self._same - 1].state if self._same else b""
                 self._same = -1
-        work = partial(self._make, plain) if place is None else partial(self._again, place, len(plain), self._same < 0)
+        if place is None:
+            self._fill()
+            work = partial(self._make, plain)
+        elif self._same < 0 and self._reads_quickly():
+            self._fill()
+            work = partial(self._again_or_make, place, plain)
+        else:
+            self._parts.clear()
+            work = partial(self._again, place, len(plain), self._same < 0)
         made = self._workers.submit(work)
         self._waiting.append((self._buffer, self._last.submit(self._pass_on, len(plain), made, fingerprint, state)))
         # No more than the threads can work on: memory stays flat however fast the source is.
@@ -212,10 +221,12 @@ class Frames:
                 hasher.update(b"%d bytes " % len(part))
                 hasher.update(part)
         fingerprint = hasher.digest()
-        place = self._known.find(fingerprint, self._length)
-        if place is not None:
-            self._parts.clear()
-        return fingerprint, place
+        return fingerprint, self._known.find(fingerprint, self._length)
+
+    def _reads_quickly(self) -> bool:
+        """Whether the plain bytes are had sooner from the files than from the frame: where they are of one big file."""
+        files = sum(isinstance(part, _Part) for part in self._parts)
+        return self._compression == "gzip" and files <= _FEW
 
     def _fill(self) -> None:
         """Bring the parts of the frame into the buffer, reading what of them is in files."""
@@ -255,6 +266,12 @@ class Frames:
     def _make(self, plain: memoryview) -> tuple[bytes, bytes | memoryview | None]:
         return self._compress(plain), plain
 
+    def _again_or_make(self, place: int, plain: memoryview) -> tuple[bytes, bytes | memoryview | None]:
+        """A frame as it was made before, if the plain bytes that were read are those in it; else one of them."""
+        assert self._known  # noqa: S101 - it has the place
+        frame = self._known.read(place)
+        return (frame if int.from_bytes(frame[-8:-4], "little") == crc32(plain) else self._compress(plain)), plain
+
     def _again(self, place: int, size: int, plain: bool) -> tuple[bytes, bytes | memoryview | None]:
         """A frame as it was made before; with ``plain`` also its plain bytes, which come from it."""
         assert self._known  # noqa: S101 - it has the place
@@ -271,7 +288,7 @@ class Frames:
 
     def _pass_on(
         self, size: int, made: Future[tuple[bytes, bytes | memoryview | None]], fingerprint: bytes, state: bytes
-    ) -> None:
+    ) -> Future[object]:
         frame, plain = made.result()
         if state:
             self._hasher = Hasher.load(self._hasher.algorithm, state) or self._hasher
@@ -282,11 +299,11 @@ class Frames:
             after = self._hasher.save() or b"" if plain is not None else self._known.order[len(self.made)].state
             self.made.append(MadeFrame(fingerprint, len(frame), size, crc32(frame), after))
         self._table.append((len(frame), size))
-        self._sink(frame)
+        return self._out.submit(self._sink, frame)
 
     def _drain(self) -> None:
         buffer, done = self._waiting.popleft()
-        done.result()
+        done.result().result()
         self._spare.append(buffer)
 
     def _take_buffer(self) -> None:
@@ -301,6 +318,7 @@ class Frames:
         self._close()
         self._workers.shutdown(cancel_futures=True)
         self._last.shutdown(cancel_futures=True)
+        self._out.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
+import sys
 import tarfile
 from typing import TYPE_CHECKING
 
@@ -29,15 +29,24 @@ def peak(process: psutil.Process) -> int:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
 
 
+MEASURE = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[2:])
+with open(sys.argv[1], "w") as file:
+    file.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(code)
+"""
+"""Runs a command, and writes what memory it had: a process begins with the peak of who starts it, and ours is high."""
+
+
 def run_and_measure(machine: Machine, *arguments: str) -> int:
     """Run our command line, which has to succeed; return the most memory that it had, in bytes."""
-    log = machine.folder / "output"
+    log, most = machine.folder / "output", machine.folder / "most"
+    command = [sys.executable, "-S", "-c", MEASURE, most, DOCKYARD, *arguments]
     with log.open("wb") as output:
-        process = subprocess.Popen([DOCKYARD, *arguments], env=machine.env, stdout=output, stderr=output)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, log.read_text()
-    return usage.ru_maxrss * 1024
+        code = subprocess.run(command, env=machine.env, stdout=output, stderr=output, check=False).returncode
+    assert code == 0, log.read_text()
+    return int(most.read_text()) * 1024
 
 
 def sparse_layer(folder: Path, size: int) -> Path:

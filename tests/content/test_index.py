@@ -57,7 +57,8 @@ def test_an_index_of_nothing_is_read_again(tmp_path: Path, entries: list[Entry])
 
 nodes = st.builds(
     Node, st.sampled_from(Kind), st.integers(0, 0o7777), st.integers(0, 2**31), st.integers(0, 2**31),
-    st.integers(-(2**62), 2**62), st.integers(0, 2**56), st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=9),
+    st.integers(-(2**62), 2**62), st.integers(0, 2**56),
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=9),
     st.tuples(st.integers(0, 2**20), st.integers(0, 2**20)), st.dictionaries(st.text(max_size=9), st.binary()),
     st.binary(min_size=1, max_size=1),
 )  # fmt: skip

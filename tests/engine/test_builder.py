@@ -265,3 +265,20 @@ async def test_what_should_be_otherwise_in_a_dockerfile_is_told_and_can_be_an_er
     assert warnings == ["StageNameCasing: Stage name 'One' should be lowercase (line 1)"]
     with pytest.raises(DockerfileInvalid, match="lint violation found for rules: StageNameCasing"):
         await builds(f"# check=error=true\n{text}")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("busybox")
+async def test_a_command_runs_anew_where_its_hosts_or_what_its_cache_begins_with_changed(builds: Builds) -> None:
+    text = "FROM busybox\nRUN cat /etc/hosts\n"
+    await builds(text)
+    await builds(text, add_hosts=["db:10.0.0.5"])
+
+    assert builds.names(Progress.CACHED) == ["[1/2] FROM docker.io/library/busybox:latest"]
+    seeded = (
+        "FROM busybox AS s\nRUN echo {} > /seed\nFROM busybox\nRUN --mount=type=cache,target=/c,from=s cat /c/seed\n"
+    )
+    for value in ("first", "second"):
+        await builds(seeded.format(value))
+        output = b"".join(event.data for event in builds.events if event.progress is Progress.OUTPUT)
+        assert output == f"{value}\n".encode()

@@ -50,7 +50,7 @@ def _action(action: Action | None) -> dict[str, Any] | None:
         fields["env"] = {name: value for name, value in action.env if name not in action.transient}
         del fields["transient"]
         for mount in fields["mounts"]:
-            # What is in a bind mount is among the inputs; what is in a cache decides nothing.
+            # What is in a bind mount, and what a cache begins with, is among the inputs.
             del mount["origin"]
     if isinstance(action, CopyAction):
         fields["inline"] = [[name, base64.b64encode(data).decode()] for name, data in action.inline]

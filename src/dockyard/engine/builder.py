@@ -76,6 +76,7 @@ async def build(
     finally:
         if loose:
             await asyncio.to_thread(let_go, images, loose)
+        await asyncio.to_thread(Snapshots(images).sweep)
     await asyncio.to_thread(_bound, images, request.cache_bytes)
     return built
 
@@ -263,7 +264,7 @@ async def _import(
 
 
 def _bound(images: Images, most: int) -> None:
-    """Give up the records that were not used for the longest, down to ``most`` bytes, and what the killed left."""
+    """Give up the records that were not used for the longest, down to ``most`` bytes."""
     from dockyard.engine.prune_cache import forget
 
     cache = BuildCache(images.root)
@@ -272,4 +273,3 @@ def _bound(images: Images, most: int) -> None:
         shared = Reach(images).of(images.entries.read())
         while over := oldest_over(cache.rows(images.files.size, shared), most):
             forget(images, cache, [row.id for row in over])
-    Snapshots(images).sweep()

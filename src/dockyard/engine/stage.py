@@ -109,17 +109,13 @@ class Stage:
 
     async def _run(self, step: Step, action: RunAction, state: State, vertex: Vertex) -> Record:
         refuse_foreign(state.platform)
-        origins = [mount.origin for mount in action.mounts if mount.origin and mount.type == "bind"]
-        inputs = [
-            await self._places.identity(mount.origin, mount.source)
-            for mount in action.mounts
-            if mount.origin and mount.type == "bind"
-        ]
+        inputs = [await self._places.identity(mount.origin, mount.source) for mount in action.mounts if mount.origin]
+        request = self._works.request
+        inputs.append(f"hosts {sorted(request.add_hosts)} shm {request.shm_size}")
         key = self._key(step, state, inputs)
 
         async def make() -> Record:
-            origins.extend(mount.origin for mount in action.mounts if mount.origin and mount.type == "cache")
-            found = {origin: await self._places.folder(origin) for origin in dict.fromkeys(origins)}
+            found = {origin: await self._places.folder(origin) for origin in dict.fromkeys(_origins(action))}
             return await self._works.run(self._execute, step, action, state, _Sources(found), vertex)
 
         return await self._cached(key, vertex, make)

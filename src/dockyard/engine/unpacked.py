@@ -16,10 +16,15 @@ if TYPE_CHECKING:
     from dockyard.engine.images import Images
 
 
-def made_size(images: Images) -> int:
-    """Bytes that builds keep besides layers: unpacked layers, cache mounts, and what ADD fetched."""
+def unpacked_size(images: Images) -> int:
+    """Bytes of unpacked layers, which go with their images and records."""
+    return sum(Snapshots(images).sizes().values())
+
+
+def mounts_size(images: Images) -> int:
+    """Bytes of cache mounts, and of what ADD fetched."""
     folders = [images.root / name for name in ("cache-mounts", "fetched")]
-    return sum(Snapshots(images).sizes().values()) + sum(disk_size(folder) for folder in folders if folder.is_dir())
+    return sum(disk_size(folder) for folder in folders if folder.is_dir())
 
 
 def release(images: Images) -> int:

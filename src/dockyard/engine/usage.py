@@ -36,9 +36,10 @@ def disk_usage(images: Images, names: Names) -> DiskUsage:
         total,
         sum(size for digest, size in sizes.items() if digest not in needed | cached),
     )
-    from dockyard.engine.unpacked import made_size
+    from dockyard.engine.unpacked import mounts_size, unpacked_size
 
-    kept = sum(sizes.get(digest, 0) for digest in cached) + made_size(images)
+    free = sum(sizes.get(digest, 0) for digest in cached) + mounts_size(images)
+    kept = free + unpacked_size(images)
     begun = [state.st_size for _, state in partials(images)]
     users = Counter(digest for target in targets.values() for digest in reach.of([target]))
     details = []
@@ -50,7 +51,7 @@ def disk_usage(images: Images, names: Names) -> DiskUsage:
         fact = facts[digest]
         details.append(ImageUsage(repository, tag, fact.id, fact.created, size, shared, size - shared))
     partial = Usage(len(begun), 0, sum(begun), sum(begun))
-    return DiskUsage(usage, partial, Usage(sum(1 for _ in cache.records()), 0, kept, kept), tuple(details))
+    return DiskUsage(usage, partial, Usage(sum(1 for _ in cache.records()), 0, kept, free), tuple(details))
 
 
 def _called(names: Names, entries: list[Descriptor]) -> tuple[str, str]:

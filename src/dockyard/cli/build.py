@@ -77,6 +77,8 @@ def build(session: Session, /, context: str, **flags: Any) -> int:
     PATH is a folder, URL a git repository, and - a tar or a Dockerfile on stdin. Only
     the stages that the target needs are built, side by side where they can be.
     """
+    import asyncio
+
     from dockyard.cli.build_progress import build_progress
 
     quiet = flags["quiet"] or flags["progress"] == "quiet"
@@ -103,13 +105,39 @@ def build(session: Session, /, context: str, **flags: Any) -> int:
     sys.setswitchinterval(_TURN)
 
     async def run() -> Built:
-        with display:
-            return await session.engine.build(
-                request, session.registry, display, stdin=sys.stdin.buffer, stdout=sys.stdout.buffer
-            )
+        ended: list[int] = []
+        _end_with(ended)
+        try:
+            with display:
+                return await session.engine.build(
+                    request, session.registry, display, stdin=sys.stdin.buffer, stdout=sys.stdout.buffer
+                )
+        except asyncio.CancelledError:
+            if ended:
+                raise click.exceptions.Exit(128 + ended[0]) from None
+            raise
+
+    # Threads hand pieces of layers on all the time; none should wait long for the interpreter.
+    sys.setswitchinterval(_TURN)
 
     _tell(session.move(run()), flags["iidfile"], flags["metadata_file"], quiet and not to_stdout)
     return 0
+
+
+def _end_with(ended: list[int]) -> None:
+    """Have SIGTERM and SIGHUP end the build as Ctrl-C does, its containers first; ``ended`` says which came."""
+    import asyncio
+    import signal
+
+    task = asyncio.current_task()
+
+    def end(number: int) -> None:
+        ended.append(number)
+        if task:
+            task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
 
 
 def _request(session: Session, context: str, flags: dict[str, Any]) -> BuildRequest:

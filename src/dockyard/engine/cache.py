@@ -119,8 +119,9 @@ class BuildCache:
                     continue
                 with suppress(FileNotFoundError):
                     used = file.stat(follow_symlinks=False).st_mtime
-                    if found := _read(self.folder / file.name):
-                        yield file.name, found, _made(self.folder / file.name, used), used
+                    if found := _read_dated(self.folder / file.name):
+                        record, made = found
+                        yield file.name, record, used if made is None else made, used
 
     def digests(self) -> set[Digest]:
         """The layers that records need: what no removal may take."""
@@ -157,13 +158,17 @@ def _checked(key: str) -> str:
 
 
 def _read(path: Path) -> Record | None:
+    found = _read_dated(path)
+    return found[0] if found else None
+
+
+def _read_dated(path: Path) -> tuple[Record, float | None] | None:
+    """A record, and when it was made where it says so."""
     try:
-        return Record.parse(json.loads(path.read_bytes()))
+        fields = json.loads(path.read_bytes())
+        record = Record.parse(fields)
     except (OSError, ValueError, KeyError, TypeError, DockyardError):
         return None
-
-
-def _made(path: Path, default: float) -> float:
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return float(json.loads(path.read_bytes())["made"])
-    return default
+    with suppress(ValueError, KeyError, TypeError):
+        return record, float(fields["made"])
+    return record, None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from dockyard.content.tar import Kind
+from dockyard.content.tar_headers import SECOND as SECOND
 from dockyard.content.trees import Node, Tree
 from dockyard.errors import BuildFailed
 
@@ -26,7 +27,6 @@ MOST_LINKS = 255
 """Symlinks that are followed in one path, as BuildKit does, before they are taken for a circle."""
 MOST_DEPTH = 250
 """Folders in one another that are walked; deeper ones are an attack on whoever does that by recursion."""
-SECOND = 10**9
 _PLAIN_SECURITY = "security.capability"
 
 

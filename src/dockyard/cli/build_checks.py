@@ -13,7 +13,7 @@ import click
 from dockyard.cli.excerpt import excerpt
 from dockyard.cli.failures import plain, say
 from dockyard.cli.grammar import ERROR
-from dockyard.dockerfile.check_options import check_options
+from dockyard.dockerfile.check_options import CHECK_OPTIONS, check_options
 from dockyard.dockerfile.checks import check, refuse
 from dockyard.dockerfile.parser import parse
 from dockyard.engine.build_context import open_context
@@ -28,14 +28,11 @@ if TYPE_CHECKING:
     from dockyard.dockerfile.instructions import Dockerfile
     from dockyard.engine.build_events import BuildRequest
 
-OPTIONS = "BUILDKIT_DOCKERFILE_CHECK"
-"""The build argument that says what is checked instead of the file's own directive."""
-
 
 def check_file(request: BuildRequest) -> int:
     """Check the Dockerfile of a build; return the exit code: 1 where the file says that a finding is an error."""
     dockerfile, rules = _opened(request)
-    options = check_options(dockerfile, request.build_args.get(OPTIONS))
+    options = check_options(dockerfile, request.build_args.get(CHECK_OPTIONS))
     findings = check(dockerfile, options=options, ignored=rules.excludes)
     click.echo(report(dockerfile, findings))
     try:

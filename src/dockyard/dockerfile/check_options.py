@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 ALL = "all"
 _TRUTH = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 
+CHECK_OPTIONS = "BUILDKIT_DOCKERFILE_CHECK"
+"""The build argument that says what is checked instead of the file's own directive."""
+
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dockyard.content.copy import together
 from dockyard.content.threads import in_thread
-from dockyard.dockerfile.check_options import check_options
+from dockyard.dockerfile.check_options import CHECK_OPTIONS, check_options
 from dockyard.dockerfile.checks import check, refuse
 from dockyard.dockerfile.parser import parse
 from dockyard.dockerfile.plan import PlanOptions, find_target, needed, outline, plan_stage
@@ -52,9 +52,6 @@ if TYPE_CHECKING:
     from dockyard.oci.reference import Reference
 
     Connect = Callable[[str], RegistryClient]
-
-CHECK_OPTIONS = "BUILDKIT_DOCKERFILE_CHECK"
-"""The build argument that says what is checked instead of the file's own directive."""
 
 
 async def build(

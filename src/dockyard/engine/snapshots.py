@@ -26,6 +26,7 @@ from dockyard.engine import host
 from dockyard.engine.leases import live
 from dockyard.errors import DigestInvalid
 from dockyard.oci.digest import Digest
+from dockyard.oci.image import next_chain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,11 +43,6 @@ class Stack:
 
     lowers: tuple[Path, ...] = ()
     chain: Digest | None = None
-
-
-def next_chain(chain: Digest | None, diff_id: Digest) -> Digest:
-    """The chain ID of a stack with one more layer (OCI ``config.md``, section "Layer ChainID")."""
-    return Digest.of(f"{chain} {diff_id}".encode(), chain.algorithm) if chain else diff_id
 
 
 @dataclass(frozen=True, slots=True)

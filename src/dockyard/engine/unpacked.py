@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from dockyard.engine.cache import BuildCache
 from dockyard.engine.facts import image_config, image_of
 from dockyard.engine.layer_trees import forget_indexes
-from dockyard.engine.snapshots import Snapshots, disk_size, next_chain
+from dockyard.engine.snapshots import Snapshots, disk_size
 from dockyard.errors import DigestInvalid, DockyardError
 from dockyard.oci.digest import Digest
+from dockyard.oci.image import next_chain
 
 if TYPE_CHECKING:
     from dockyard.engine.images import Images

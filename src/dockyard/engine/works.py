@@ -17,9 +17,10 @@ from dockyard.engine.cache import BuildCache, Record
 from dockyard.engine.checksums import Checksums
 from dockyard.engine.fetching import Fetcher
 from dockyard.engine.layer_trees import frames_path, index_path
-from dockyard.engine.snapshots import Snapshots, next_chain
+from dockyard.engine.snapshots import Snapshots
 from dockyard.errors import BuildFailed
 from dockyard.oci.descriptor import Descriptor
+from dockyard.oci.image import next_chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

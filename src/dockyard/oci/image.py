@@ -84,5 +84,10 @@ def chain_id(diff_ids: Sequence[Digest]) -> Digest:
         raise Invalid("a stack of no layers has no chain ID")
     chain = diff_ids[0]
     for diff_id in diff_ids[1:]:
-        chain = Digest.of(f"{chain} {diff_id}".encode(), chain.algorithm)
+        chain = next_chain(chain, diff_id)
     return chain
+
+
+def next_chain(chain: Digest | None, diff_id: Digest) -> Digest:
+    """The identity of a stack with one more layer (``config.md``, section "Layer ChainID")."""
+    return Digest.of(f"{chain} {diff_id}".encode(), chain.algorithm) if chain else diff_id

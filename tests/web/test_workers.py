@@ -110,6 +110,9 @@ def test_a_client_that_comes_back_while_its_old_connection_hangs_goes_on_within_
     with dial(four) as old:
         old.sendall(f"PATCH {location} HTTP/1.1\r\nHost: hub\r\nContent-Length: {len(content)}\r\n\r\n".encode())
         old.sendall(content[: 2 * MIB])
+        kept = four.data / "uploads" / location.rpartition("/")[2]
+        while not (kept.exists() and kept.stat().st_size):
+            time.sleep(0.01)  # until the old request has the session: else it would be the newer one
 
         began = time.monotonic()
         with Wire(four) as wire:

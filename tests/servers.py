@@ -147,6 +147,7 @@ class Hub(Server):
         *flags: str,
         port: int | None = None,
         workers: int = 2,
+        auth: str = "none",
         env: Mapping[str, str] | None = None,
         wrap: Sequence[str | Path] = (),
     ) -> None:
@@ -155,7 +156,10 @@ class Hub(Server):
         data.parent.mkdir(parents=True, exist_ok=True)
         listen = f"127.0.0.1:{port or 0}"
         super().__init__(
-            [*wrap, DOCKYARD, "serve", "--listen", listen, "--data", data, "--workers", str(workers), *flags],
+            [
+                *(*wrap, DOCKYARD, "serve", "--listen", listen, "--data", data),
+                *("--workers", str(workers), "--auth", auth, *flags),
+            ],
             log=data.with_name(data.name + ".log"),
             env=plain_environment(data.with_name(data.name + ".home")) | dict(env or {}),
         )
@@ -349,6 +353,7 @@ class Started:
         data: Path | None = None,
         port: int | None = None,
         workers: int = 2,
+        auth: str = "none",
         env: Mapping[str, str] | None = None,
         wrap: Sequence[str | Path] = (),
     ) -> Hub:

@@ -23,6 +23,8 @@ COMPOSITION_ROOTS = {"web/app.py": {"content"}}
 FENCED = {
     "sqlalchemy": {"registry"}, "alembic": {"registry"}, "aiohttp": {"content"}, "yarl": {"content"},
     "isal": {"content"}, "zstandard": {"content"}, "starlette": {"web"}, "granian": {"web/server.py"},
+    "jinja2": {"web"}, "segno": {"web"}, "argon2": {"registry/passwords.py"}, "joserfc": {"registry/signing.py"},
+    "pyotp": {"registry/second_factor.py"},
     "prometheus_client": {"web/metrics.py"}, "click": {"cli"}, "rich": {"cli"}, "tomlkit": {"cli"},
     "msgspec": {"content", "registry", "engine", "web", "cli"},
     "structlog": {"content", "registry", "engine", "web", "cli"},

@@ -49,7 +49,18 @@ class ServeSettings:
 
     listen: str = _setting("127.0.0.1:5000", "address and port")
     data: str = _setting("", "folder of blobs, journal and database; default $XDG_DATA_HOME/dockyard/hub")
-    auth: str = _setting("none", "who may do what: none lets everybody do everything")
+    auth: str = _setting("accounts", "who may do what: accounts, or none to let everybody do everything")
+    signup: str = _setting("closed", "who may make an account: closed (administrators make them), invite or open")
+    create_on_push: bool = _setting(True, "a first push makes the repository")
+    url: str = _setting("", "the address that clients and browsers reach the hub at; default the one of listen")
+    tls_cert: str = _setting("", "certificate, in PEM with those it hangs on, to serve https with")
+    tls_key: str = _setting("", "the private key of tls-cert, in PEM")
+    trusted_proxies: tuple[str, ...] = _setting(
+        (), "addresses or networks of proxies whose X-Forwarded-For says where a client is"
+    )
+    insecure_http: bool = _setting(False, "allow passwords over plain http on an address that other machines reach")
+    admin: str = _setting("", "user to make, as administrator, at the start where it is not there")
+    admin_password_file: str = _setting("", "file with that user's password, its first line")
     workers: int = _setting(0, "processes that answer; 0 means one for each core")
     insecure_open: bool = _setting(False, "allow --auth none on an address that other machines reach")
     sparse: bool = _setting(False, "accept manifests whose layers or children are not here")
@@ -249,7 +260,8 @@ def _check_registry(value: str) -> None:
 
 _CHECKS: dict[str, Any] = {
     "serve.listen": _check_listen,
-    "serve.auth": _check_choice("none"),
+    "serve.auth": _check_choice("accounts", "none"),
+    "serve.signup": _check_choice("closed", "invite", "open"),
     "serve.log-level": _check_choice("debug", "info", "warning", "error"),
     "default-registry": _check_registry,
     "build.default-registry": _check_registry,

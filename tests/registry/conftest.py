@@ -29,7 +29,7 @@ async def open_registry(tmp_path: Path, clock: Clock) -> AsyncIterator[Callable[
     opened: list[Registry] = []
 
     async def open_one(**settings: object) -> Registry:
-        values = {"data": str(tmp_path / "hub")} | settings
+        values = {"data": str(tmp_path / "hub"), "auth": "none"} | settings
         opened.append(await Registry.open(ServeSettings(**values), clock=clock))
         return opened[-1]
 

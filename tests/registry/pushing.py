@@ -9,7 +9,7 @@ from dockyard.oci.descriptor import Descriptor
 from dockyard.oci.digest import Digest
 from dockyard.oci.manifest import Manifest, make_image, make_index
 from dockyard.oci.reference import RepositoryName, Tag
-from dockyard.registry.access import ANONYMOUS
+from dockyard.registry.access import EVERYBODY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -52,9 +52,9 @@ async def cut_off(content: bytes) -> AsyncIterator[bytes]:
 
 
 async def push_blob(registry: Registry, repository: RepositoryName, content: bytes, algorithm: str = "sha256") -> Blob:
-    upload = await registry.begin_upload(ANONYMOUS, repository)
+    upload = await registry.begin_upload(EVERYBODY, repository)
     digest = Digest.of(content, algorithm)
-    return await registry.finish_upload(ANONYMOUS, repository, upload.id, digest, chunks(content))
+    return await registry.finish_upload(EVERYBODY, repository, upload.id, digest, chunks(content))
 
 
 async def stored(registry: Registry, blob: Blob) -> bytes:
@@ -96,7 +96,7 @@ async def put(
     repository: RepositoryName = APP,
     tags: Sequence[Tag] = (),
 ) -> Pushed:
-    return await registry.put_manifest(ANONYMOUS, repository, target, manifest.raw, manifest.media_type, tags)
+    return await registry.put_manifest(EVERYBODY, repository, target, manifest.raw, manifest.media_type, tags)
 
 
 async def push_image(

@@ -17,7 +17,7 @@ from dockyard.errors import DockyardError, Full
 from dockyard.oci.digest import Digest
 from dockyard.oci.reference import Tag
 from dockyard.registry import uploads
-from dockyard.registry.access import ANONYMOUS
+from dockyard.registry.access import EVERYBODY
 from dockyard.registry.content import Registry
 
 TESTS = Path(__file__).parent.parent
@@ -39,10 +39,10 @@ async def slowly(upload):
 
 async def main():
     uploads.CHECKPOINT = 1024 * 1024
-    registry = await Registry.open(ServeSettings(data=sys.argv[1]))
-    upload = await registry.begin_upload(ANONYMOUS, APP)
+    registry = await Registry.open(ServeSettings(auth="none", data=sys.argv[1]))
+    upload = await registry.begin_upload(EVERYBODY, APP)
     print(upload.id, flush=True)
-    await registry.append(ANONYMOUS, APP, upload.id, slowly(upload.id))
+    await registry.append(EVERYBODY, APP, upload.id, slowly(upload.id))
 
 asyncio.run(main())
 """
@@ -65,7 +65,7 @@ async def push(registry, number):
         print(json.dumps({"manifest": str(manifest.digest), "tag": tag}), flush=True)
 
 async def main():
-    registry = await Registry.open(ServeSettings(data=sys.argv[1]))
+    registry = await Registry.open(ServeSettings(auth="none", data=sys.argv[1]))
     await push_blob(registry, APP, CONFIG)
     await asyncio.gather(*(push(registry, number) for number in range(4)))
 
@@ -92,9 +92,9 @@ async def test_an_upload_goes_on_after_its_server_was_killed(open_registry, tmp_
         assert process.poll() is None
     kill(process)
     registry = await open_registry()
-    offset = (await registry.upload(ANONYMOUS, APP, upload)).offset
+    offset = (await registry.upload(EVERYBODY, APP, upload)).offset
     blob = await registry.finish_upload(
-        ANONYMOUS, APP, upload, Digest.of(CONTENT), chunks(CONTENT[offset:]), start=offset
+        EVERYBODY, APP, upload, Digest.of(CONTENT), chunks(CONTENT[offset:]), start=offset
     )
 
     assert 1024 * 1024 <= offset < len(CONTENT)
@@ -111,17 +111,17 @@ async def test_what_was_acknowledged_before_a_kill_is_there_and_in_the_journal(t
             if tag := acknowledged[-1].get("tag"):
                 tags[tag] = acknowledged[-1]["manifest"]
     # The open has to bring back what the kill left undone; nothing is pushed from here on.
-    registry = await Registry.open(ServeSettings(data=str(tmp_path / "hub")))
+    registry = await Registry.open(ServeSettings(auth="none", data=str(tmp_path / "hub")))
     try:
         for found in acknowledged:
             if "blob" in found:
-                blob = await registry.blob(ANONYMOUS, APP, Digest.parse(found["blob"]))
+                blob = await registry.blob(EVERYBODY, APP, Digest.parse(found["blob"]))
                 assert Digest.of(blob.path.read_bytes()) == blob.digest
             else:
                 digest = Digest.parse(found["manifest"])
-                assert (await registry.manifest(ANONYMOUS, APP, digest)).manifest.digest == digest
-        names = (await registry.tags(ANONYMOUS, APP, limit=10)).items
-        before = await registry._database.read(dump)
+                assert (await registry.manifest(EVERYBODY, APP, digest)).manifest.digest == digest
+        names = (await registry.tags(EVERYBODY, APP, limit=10)).items
+        before = await registry.database.read(dump)
     finally:
         await registry.close()
     after = await rebuilt(tmp_path / "hub" / "journal", tmp_path / "rebuilt")
@@ -146,10 +146,10 @@ async def test_a_blob_that_does_not_fit_leaves_nothing_and_what_is_there_works(t
     registry = await open_registry()
     kept = await push_image(registry, b"kept")
     big = bytes(40 * 1024 * 1024)
-    upload = await registry.begin_upload(ANONYMOUS, APP)
+    upload = await registry.begin_upload(EVERYBODY, APP)
     with pytest.raises(Full):
-        await registry.finish_upload(ANONYMOUS, APP, upload.id, Digest.of(big), chunks(big))
-    found = (await registry.manifest(ANONYMOUS, APP, LATEST)).manifest
+        await registry.finish_upload(EVERYBODY, APP, upload.id, Digest.of(big), chunks(big))
+    found = (await registry.manifest(EVERYBODY, APP, LATEST)).manifest
 
     assert found == kept
     assert [path.stat().st_size for path in (tiny_disk / "uploads").iterdir()] == [0]
@@ -160,16 +160,16 @@ async def test_a_chunk_that_does_not_fit_leaves_those_before_it(tiny_disk, open_
     monkeypatch.setattr(uploads, "CHECKPOINT", 4 * 1024 * 1024)
     registry = await open_registry()
     content = os.urandom(40 * 1024 * 1024)
-    upload = (await registry.begin_upload(ANONYMOUS, APP)).id
-    await registry.append(ANONYMOUS, APP, upload, chunks(content[:1_000_000]))
+    upload = (await registry.begin_upload(EVERYBODY, APP)).id
+    await registry.append(EVERYBODY, APP, upload, chunks(content[:1_000_000]))
     with pytest.raises(Full):
-        await registry.append(ANONYMOUS, APP, upload, chunks(content[1_000_000:]))
+        await registry.append(EVERYBODY, APP, upload, chunks(content[1_000_000:]))
 
-    assert (await registry.upload(ANONYMOUS, APP, upload)).offset == 1_000_000
+    assert (await registry.upload(EVERYBODY, APP, upload)).offset == 1_000_000
     assert [path.stat().st_size for path in (tiny_disk / "uploads").iterdir()] == [1_000_000]
     rest = content[1_000_000:2_000_000]
     digest = Digest.of(content[:2_000_000])
-    assert (await registry.finish_upload(ANONYMOUS, APP, upload, digest, chunks(rest))).size == 2_000_000
+    assert (await registry.finish_upload(EVERYBODY, APP, upload, digest, chunks(rest))).size == 2_000_000
 
 
 async def test_a_hub_does_not_wait_for_room_to_start(tiny_disk, open_registry):
@@ -198,12 +198,12 @@ async def test_a_hub_on_a_full_disk_reads_and_works_again_when_there_is_room(tin
             refused += 1
     with pytest.raises(DockyardError):
         await registry.ready()
-    found = (await registry.manifest(ANONYMOUS, APP, LATEST)).manifest
+    found = (await registry.manifest(EVERYBODY, APP, LATEST)).manifest
     filler.unlink()
     await registry.ready()
     await registry._journal.catch_up()
     await push_image(registry, b"new", tag=Tag("new"))
 
     assert refused
-    assert found == kept == (await registry.manifest(ANONYMOUS, APP, LATEST)).manifest
-    assert (await registry.manifest(ANONYMOUS, APP, Tag("new"))).manifest == image(b"new", config=CONFIG)
+    assert found == kept == (await registry.manifest(EVERYBODY, APP, LATEST)).manifest
+    assert (await registry.manifest(EVERYBODY, APP, Tag("new"))).manifest == image(b"new", config=CONFIG)

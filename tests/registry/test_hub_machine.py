@@ -14,7 +14,7 @@ from dockyard.config import ServeSettings
 from dockyard.errors import BlobUnknown, ManifestBlobUnknown, ManifestUnknown, NameUnknown, Unsupported
 from dockyard.oci.digest import Digest
 from dockyard.oci.reference import RepositoryName, Tag
-from dockyard.registry.access import ANONYMOUS
+from dockyard.registry.access import EVERYBODY
 from dockyard.registry.content import Registry
 
 repositories = st.sampled_from([RepositoryName("a"), RepositoryName("team/b"), RepositoryName("team/b/c")])
@@ -41,7 +41,7 @@ class Hub(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        options = ServeSettings(data=str(Path(self.folder.name) / "hub"))
+        options = ServeSettings(auth="none", data=str(Path(self.folder.name) / "hub"))
         self.hubs = [self.run(Registry.open(options)) for _ in range(2)]
 
     def teardown(self) -> None:
@@ -91,7 +91,7 @@ class Hub(RuleBasedStateMachine):
     @rule(repository=repositories, content=layers, origin=st.none() | repositories)
     def mount(self, repository, content, origin) -> None:
         digest = Digest.of(content)
-        mounted = self.run(self.hub.mount(ANONYMOUS, repository, digest, origin))
+        mounted = self.run(self.hub.mount(EVERYBODY, repository, digest, origin))
         holders = {owner for owner, held in self.blobs if held == digest}
 
         assert (mounted is not None) == (bool(holders) if origin is None else origin in holders)
@@ -111,7 +111,7 @@ class Hub(RuleBasedStateMachine):
 
     @rule(repository=repositories, tag=tags)
     def untag(self, repository, tag) -> None:
-        error = self.outcome(self.hub.delete_manifest(ANONYMOUS, repository, tag))
+        error = self.outcome(self.hub.delete_manifest(EVERYBODY, repository, tag))
         known = self.tagged.pop((repository, tag), None)
 
         assert (error is None) == (known is not None)
@@ -119,7 +119,7 @@ class Hub(RuleBasedStateMachine):
 
     @rule(repository=repositories, manifest=manifests)
     def delete(self, repository, manifest) -> None:
-        error = self.outcome(self.hub.delete_manifest(ANONYMOUS, repository, manifest.digest))
+        error = self.outcome(self.hub.delete_manifest(EVERYBODY, repository, manifest.digest))
         if (repository, manifest.digest) not in self.held:
             assert error in (ManifestUnknown, NameUnknown)
         elif self.needed(repository, manifest.digest):
@@ -134,7 +134,7 @@ class Hub(RuleBasedStateMachine):
     @rule(repository=repositories, content=layers)
     def delete_blob(self, repository, content) -> None:
         digest = Digest.of(content)
-        error = self.outcome(self.hub.delete_blob(ANONYMOUS, repository, digest))
+        error = self.outcome(self.hub.delete_blob(EVERYBODY, repository, digest))
         if (repository, digest) not in self.blobs:
             assert error is BlobUnknown
         elif self.needed(repository, digest):
@@ -146,22 +146,22 @@ class Hub(RuleBasedStateMachine):
     @rule(repository=repositories, content=layers)
     def read(self, repository, content) -> None:
         hub, digest = self.hub, Digest.of(content)
-        error = self.outcome(hub.blob(ANONYMOUS, repository, digest))
+        error = self.outcome(hub.blob(EVERYBODY, repository, digest))
 
         assert error == (None if (repository, digest) in self.blobs else BlobUnknown)
         if not error:
-            assert self.run(stored(hub, self.run(hub.blob(ANONYMOUS, repository, digest)))) == content
+            assert self.run(stored(hub, self.run(hub.blob(EVERYBODY, repository, digest)))) == content
 
     @rule(repository=repositories, manifest=manifests)
     def resolve(self, repository, manifest) -> None:
-        error = self.outcome(self.hub.manifest(ANONYMOUS, repository, manifest.digest))
+        error = self.outcome(self.hub.manifest(EVERYBODY, repository, manifest.digest))
 
         assert (error is None) == ((repository, manifest.digest) in self.held)
 
     @rule(repository=repositories, content=layers)
     def referrers(self, repository, content) -> None:
         subject = image(content).digest
-        raw = self.run(self.hub.referrers(ANONYMOUS, repository, subject)).raw
+        raw = self.run(self.hub.referrers(EVERYBODY, repository, subject)).raw
         expected = [
             manifest.digest
             for (owner, _), manifest in self.held.items()
@@ -176,16 +176,16 @@ class Hub(RuleBasedStateMachine):
         if not hasattr(self, "hubs"):
             return
         for (repository, tag), digest in self.tagged.items():
-            assert self.run(self.hub.manifest(ANONYMOUS, repository, tag)).manifest == self.held[repository, digest]
+            assert self.run(self.hub.manifest(EVERYBODY, repository, tag)).manifest == self.held[repository, digest]
 
     @invariant()
     def the_lists_are_complete(self) -> None:
         if not hasattr(self, "hubs"):
             return
-        assert self.run(self.hub.repositories(ANONYMOUS, limit=10)).items == tuple(sorted(self.pushed))
+        assert self.run(self.hub.repositories(EVERYBODY, limit=10)).items == tuple(sorted(self.pushed))
         for repository in self.pushed:
             expected = tuple(sorted(tag for owner, tag in self.tagged if owner == repository))
-            assert self.run(self.hub.tags(ANONYMOUS, repository, limit=10)).items == expected
+            assert self.run(self.hub.tags(EVERYBODY, repository, limit=10)).items == expected
 
 
 TestHub = Hub.TestCase

@@ -20,27 +20,27 @@ from dockyard.oci.descriptor import Descriptor
 from dockyard.oci.digest import Digest
 from dockyard.oci.manifest import Manifest, make_image, make_index
 from dockyard.oci.reference import RepositoryName, Tag
-from dockyard.registry.access import ANONYMOUS
+from dockyard.registry.access import EVERYBODY
 
 V1, V2 = Tag("v1"), Tag("v2")
 
 
 async def found(registry, target=LATEST, repository=APP):
-    return (await registry.manifest(ANONYMOUS, repository, target)).manifest
+    return (await registry.manifest(EVERYBODY, repository, target)).manifest
 
 
 async def tags(registry, **options):
-    return (await registry.tags(ANONYMOUS, APP, **({"limit": 100} | options))).items
+    return (await registry.tags(EVERYBODY, APP, **({"limit": 100} | options))).items
 
 
 async def delete(registry, target, repository=APP):
-    await registry.delete_manifest(ANONYMOUS, repository, target)
+    await registry.delete_manifest(EVERYBODY, repository, target)
 
 
 async def test_a_manifest_comes_back_byte_for_byte_by_tag_and_by_digest(registry):
     await push_blob(registry, APP, CONFIG)
     raw = image().raw.replace(b'":', b'" : ') + b"\n"
-    pushed = await registry.put_manifest(ANONYMOUS, APP, LATEST, raw, f"{media_types.OCI_MANIFEST}; charset=utf-8")
+    pushed = await registry.put_manifest(EVERYBODY, APP, LATEST, raw, f"{media_types.OCI_MANIFEST}; charset=utf-8")
     manifest = Manifest(raw, media_types.OCI_MANIFEST)
 
     assert pushed.digest == manifest.digest == Digest.of(raw)
@@ -71,17 +71,17 @@ async def test_an_index_may_name_its_children_and_an_image_its_layers_by_sha512(
     with pytest.raises(Unsupported, match=str(parent.digest)):
         await delete(registry, child.digest)
     with pytest.raises(Unsupported, match=str(child.digest)):
-        await registry.delete_blob(ANONYMOUS, APP, Digest.of(layer))
+        await registry.delete_blob(EVERYBODY, APP, Digest.of(layer))
 
 
 async def test_a_tag_is_known_by_the_digest_that_it_came_under(registry):
     await push_blob(registry, APP, CONFIG)
     manifest = image()
     long = Digest.of(manifest.raw, "sha512")
-    await registry.put_manifest(ANONYMOUS, APP, long, manifest.raw, manifest.media_type, [V1, V2])
+    await registry.put_manifest(EVERYBODY, APP, long, manifest.raw, manifest.media_type, [V1, V2])
     await put(registry, manifest, V2)  # the same manifest, and now by its sha256 name
 
-    shown = {target: (await registry.manifest(ANONYMOUS, APP, target)).digest for target in (V1, V2, long)}
+    shown = {target: (await registry.manifest(EVERYBODY, APP, target)).digest for target in (V1, V2, long)}
     assert shown == {V1: long, V2: manifest.digest, long: long}
 
 
@@ -110,7 +110,7 @@ async def test_a_digest_that_is_not_the_bytes_is_refused(registry):
 )
 async def test_what_is_no_manifest_is_refused(registry, raw, error):
     with pytest.raises(error):
-        await registry.put_manifest(ANONYMOUS, APP, LATEST, raw, None)
+        await registry.put_manifest(EVERYBODY, APP, LATEST, raw, None)
 
     with pytest.raises(NameUnknown):
         await found(registry)
@@ -187,10 +187,10 @@ async def test_tags_come_in_the_order_of_their_bytes_page_by_page(registry):
     await push_blob(registry, APP, CONFIG)
     names = ["A", "Z", "_", "a", "b", "v1", "v1.0", "v10", "v2", "10", "9"]
     await put(registry, image(), image().digest, tags=[Tag(name) for name in names])
-    page = await registry.tags(ANONYMOUS, APP, limit=4)
-    rest = await registry.tags(ANONYMOUS, APP, after=page.items[-1], limit=100)
-    none = await registry.tags(ANONYMOUS, APP, limit=0)
-    exact = await registry.tags(ANONYMOUS, APP, limit=len(names))
+    page = await registry.tags(EVERYBODY, APP, limit=4)
+    rest = await registry.tags(EVERYBODY, APP, after=page.items[-1], limit=100)
+    none = await registry.tags(EVERYBODY, APP, limit=0)
+    exact = await registry.tags(EVERYBODY, APP, limit=len(names))
 
     assert page.more and not rest.more and not none.more and not exact.more
     assert [*page.items, *rest.items] == sorted(names) == list(exact.items)
@@ -203,8 +203,8 @@ async def test_repositories_come_in_the_order_of_their_bytes_once_something_was_
     for name in ("b", "a/x", "a-b/c", "a/x/y"):
         await push_image(registry, b"layer", repository=RepositoryName(name))
     await push_blob(registry, RepositoryName("blobs-only"), b"blob")
-    page = await registry.repositories(ANONYMOUS, limit=2)
-    rest = await registry.repositories(ANONYMOUS, after=page.items[-1], limit=2)
+    page = await registry.repositories(EVERYBODY, limit=2)
+    rest = await registry.repositories(EVERYBODY, after=page.items[-1], limit=2)
 
     assert [*page.items, *rest.items] == ["a-b/c", "a/x", "a/x/y", "b"]
     assert page.more and not rest.more
@@ -216,7 +216,7 @@ async def test_an_unknown_repository_and_an_unknown_manifest_are_told_apart(regi
     with pytest.raises(NameUnknown):
         await found(registry, repository=OTHER)
     with pytest.raises(NameUnknown):
-        await registry.tags(ANONYMOUS, OTHER, limit=1)
+        await registry.tags(EVERYBODY, OTHER, limit=1)
     with pytest.raises(NameUnknown):
         await delete(registry, LATEST, OTHER)
     with pytest.raises(ManifestUnknown):
@@ -267,24 +267,24 @@ async def test_a_blob_that_a_manifest_needs_is_not_deleted(registry):
     manifest = await push_image(registry, b"layer")
     for content in (b"layer", CONFIG):
         with pytest.raises(Unsupported, match=str(manifest.digest)):
-            await registry.delete_blob(ANONYMOUS, APP, Digest.of(content))
+            await registry.delete_blob(EVERYBODY, APP, Digest.of(content))
     await delete(registry, manifest.digest)
-    await registry.delete_blob(ANONYMOUS, APP, Digest.of(b"layer"))
+    await registry.delete_blob(EVERYBODY, APP, Digest.of(b"layer"))
 
     with pytest.raises(BlobUnknown):
-        await registry.blob(ANONYMOUS, APP, Digest.of(b"layer"))
+        await registry.blob(EVERYBODY, APP, Digest.of(b"layer"))
     with pytest.raises(BlobUnknown):
-        await registry.delete_blob(ANONYMOUS, APP, Digest.of(b"layer"))
+        await registry.delete_blob(EVERYBODY, APP, Digest.of(b"layer"))
     with pytest.raises(ManifestBlobUnknown):
         await put(registry, manifest)
 
 
 async def test_a_deleted_blob_can_be_pushed_again(registry):
     await push_blob(registry, APP, b"layer")
-    await registry.delete_blob(ANONYMOUS, APP, Digest.of(b"layer"))
+    await registry.delete_blob(EVERYBODY, APP, Digest.of(b"layer"))
     again = await push_blob(registry, APP, b"layer")
 
-    assert await registry.blob(ANONYMOUS, APP, Digest.of(b"layer")) == again
+    assert await registry.blob(EVERYBODY, APP, Digest.of(b"layer")) == again
     assert again.path.read_bytes() == b"layer"
 
 

@@ -12,7 +12,7 @@ from dockyard.errors import Unavailable
 from dockyard.oci.digest import Digest
 from dockyard.oci.reference import RepositoryName, Tag
 from dockyard.registry import schema
-from dockyard.registry.access import ANONYMOUS
+from dockyard.registry.access import EVERYBODY
 
 V1, V2 = Tag("v1"), Tag("v2")
 
@@ -26,7 +26,7 @@ async def live_a_little(registry, clock):
     await put(registry, first, LATEST, tags=[V1, V2])
     clock.passes(1)
     second = await push_image(registry, b"second", repository=OTHER)
-    await registry.mount(ANONYMOUS, APP, Digest.of(b"second"), OTHER)
+    await registry.mount(EVERYBODY, APP, Digest.of(b"second"), OTHER)
     clock.passes(1)
     await put(registry, second, Digest.of(second.raw, "sha512"), tags=[LATEST])
     await put(registry, index(first, second), V2)
@@ -35,16 +35,16 @@ async def live_a_little(registry, clock):
     await put(registry, signature, signature.digest)
     third = await push_image(registry, b"third", repository=RepositoryName("one-part"))
     clock.passes(1)
-    await registry.delete_manifest(ANONYMOUS, APP, V1)
-    await registry.delete_manifest(ANONYMOUS, "one-part", third.digest)
-    await registry.delete_blob(ANONYMOUS, "one-part", Digest.of(b"third"))
+    await registry.delete_manifest(EVERYBODY, APP, V1)
+    await registry.delete_manifest(EVERYBODY, "one-part", third.digest)
+    await registry.delete_blob(EVERYBODY, "one-part", Digest.of(b"third"))
     await put(registry, first, V1)
 
 
 async def test_a_replay_into_an_empty_database_equals_the_old_one(registry, clock, tmp_path):
     await live_a_little(registry, clock)
     await registry._journal.mark()
-    before = await registry._database.read(dump)
+    before = await registry.database.read(dump)
     after = await rebuilt(tmp_path / "hub" / "journal", tmp_path / "rebuilt")
 
     assert all(before[table.name] for table in REBUILT)
@@ -53,7 +53,7 @@ async def test_a_replay_into_an_empty_database_equals_the_old_one(registry, cloc
 
 async def test_a_record_holds_the_manifest_and_where_its_blobs_are(registry, tmp_path):
     manifest = await push_image(registry, b"layer")
-    layer = await registry.blob(ANONYMOUS, APP, Digest.of(b"layer"))
+    layer = await registry.blob(EVERYBODY, APP, Digest.of(b"layer"))
     (record,) = (json.loads(path.read_bytes()) for path in records(tmp_path))
     change = record["change"]
 
@@ -77,7 +77,7 @@ async def test_revisions_count_each_repository_up_from_one(registry, tmp_path):
 
 async def unstored(registry):
     query = select(func.count()).where(schema.changes.c.record.is_not(None))
-    return await registry._database.read(lambda connection: connection.scalar(query))
+    return await registry.database.read(lambda connection: connection.scalar(query))
 
 
 async def test_records_that_could_not_be_stored_are_stored_at_the_next_start(open_registry, clock, tmp_path):

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from dockyard.errors import BlobUnknown
 from dockyard.oci.digest import Digest
 from dockyard.oci.reference import RepositoryName, Tag
-from dockyard.registry.access import ANONYMOUS
+from dockyard.registry.access import EVERYBODY
 from dockyard.registry.housekeeping import DAY_SECONDS
 from dockyard.registry.schema import links, manifests, namespaces, pulls, pushes, repositories, tag_history
 
@@ -16,24 +16,24 @@ DIGEST = Digest.of(LAYER)
 
 
 async def rows(registry, query):
-    return await registry._database.read(lambda connection: [tuple(row) for row in connection.execute(query)])
+    return await registry.database.read(lambda connection: [tuple(row) for row in connection.execute(query)])
 
 
 async def test_a_blob_is_unknown_to_every_other_repository(registry):
     await push_blob(registry, APP, LAYER)
 
     with pytest.raises(BlobUnknown):
-        await registry.blob(ANONYMOUS, OTHER, DIGEST)
+        await registry.blob(EVERYBODY, OTHER, DIGEST)
     with pytest.raises(BlobUnknown):
-        await registry.delete_blob(ANONYMOUS, OTHER, DIGEST)
+        await registry.delete_blob(EVERYBODY, OTHER, DIGEST)
 
 
 @pytest.mark.parametrize("origin", [APP, None], ids=["from a repository", "from anywhere"])
 async def test_a_mounted_blob_is_shown_and_nothing_is_copied(registry, origin):
     pushed = await push_blob(registry, APP, LAYER)
-    mounted = await registry.mount(ANONYMOUS, OTHER, DIGEST, origin)
+    mounted = await registry.mount(EVERYBODY, OTHER, DIGEST, origin)
 
-    assert mounted == pushed == await registry.blob(ANONYMOUS, OTHER, DIGEST)
+    assert mounted == pushed == await registry.blob(EVERYBODY, OTHER, DIGEST)
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
@@ -41,20 +41,20 @@ async def test_what_cannot_be_mounted_is_to_be_uploaded(registry, algorithm):
     digest = Digest.of(LAYER, algorithm)
     await push_blob(registry, RepositoryName("third/app"), LAYER, algorithm)
 
-    assert await registry.mount(ANONYMOUS, OTHER, digest, APP) is None
-    assert await registry.mount(ANONYMOUS, OTHER, Digest.of(b"unknown", algorithm), None) is None
+    assert await registry.mount(EVERYBODY, OTHER, digest, APP) is None
+    assert await registry.mount(EVERYBODY, OTHER, Digest.of(b"unknown", algorithm), None) is None
     with pytest.raises(BlobUnknown):
-        await registry.blob(ANONYMOUS, OTHER, digest)
-    assert (await registry.mount(ANONYMOUS, OTHER, digest, None)).digest == digest
+        await registry.blob(EVERYBODY, OTHER, digest)
+    assert (await registry.mount(EVERYBODY, OTHER, digest, None)).digest == digest
 
 
 async def test_a_blob_deleted_in_one_repository_stays_in_the_other(registry):
     await push_blob(registry, APP, LAYER)
-    await registry.mount(ANONYMOUS, OTHER, DIGEST, APP)
-    await registry.delete_blob(ANONYMOUS, APP, DIGEST)
+    await registry.mount(EVERYBODY, OTHER, DIGEST, APP)
+    await registry.delete_blob(EVERYBODY, APP, DIGEST)
 
-    assert (await registry.blob(ANONYMOUS, OTHER, DIGEST)).path.read_bytes() == LAYER
-    assert await registry.mount(ANONYMOUS, APP, DIGEST, APP) is None
+    assert (await registry.blob(EVERYBODY, OTHER, DIGEST)).path.read_bytes() == LAYER
+    assert await registry.mount(EVERYBODY, APP, DIGEST, APP) is None
 
 
 async def test_whoever_is_told_of_a_blob_renews_its_link_but_not_more_than_once_an_hour(registry, clock):
@@ -66,13 +66,13 @@ async def test_whoever_is_told_of_a_blob_renews_its_link_but_not_more_than_once_
 
     await push_blob(registry, APP, LAYER)
     clock.passes(3599)
-    await registry.blob(ANONYMOUS, APP, DIGEST)
+    await registry.blob(EVERYBODY, APP, DIGEST)
     kept = await seen()
     clock.passes(2)
-    await registry.blob(ANONYMOUS, APP, DIGEST)
+    await registry.blob(EVERYBODY, APP, DIGEST)
     asked = await seen()
     clock.passes(3601)
-    await registry.mount(ANONYMOUS, APP, DIGEST, APP)
+    await registry.mount(EVERYBODY, APP, DIGEST, APP)
     mounted = await seen()
     clock.passes(3601)
     await push_blob(registry, APP, CONFIG)
@@ -88,7 +88,7 @@ async def test_each_push_is_remembered_with_what_it_sent_mounted_and_found(regis
     await push_blob(registry, OTHER, b"x" * 1000)
     await push_blob(registry, APP, CONFIG)
     await push_blob(registry, APP, b"y" * 200)
-    await registry.mount(ANONYMOUS, APP, Digest.of(b"x" * 1000), OTHER)
+    await registry.mount(EVERYBODY, APP, Digest.of(b"x" * 1000), OTHER)
     manifest = image(b"x" * 1000, b"y" * 200)
     await put(registry, manifest)
     await put(registry, manifest, Tag("again"))
@@ -107,9 +107,9 @@ async def test_the_history_of_a_tag_is_kept(registry, clock):
     await put(registry, first)
     second = await push_image(registry, b"second")
     clock.passes(1)
-    await registry.delete_manifest(ANONYMOUS, APP, second.digest)
+    await registry.delete_manifest(EVERYBODY, APP, second.digest)
     await put(registry, first)
-    await registry.delete_manifest(ANONYMOUS, APP, LATEST)
+    await registry.delete_manifest(EVERYBODY, APP, LATEST)
     columns = (tag_history.c.digest, tag_history.c.at, tag_history.c.actor)
     history = await rows(registry, select(*columns).order_by(tag_history.c.revision))
 
@@ -135,7 +135,7 @@ async def test_a_manifest_remembers_since_when_no_tag_means_it(registry, clock):
     moved = int(clock.now * 1000)
     clock.passes(10)
     await put(registry, first, first.digest)
-    await registry.delete_manifest(ANONYMOUS, APP, LATEST)
+    await registry.delete_manifest(EVERYBODY, APP, LATEST)
 
     assert await untagged(first) == moved
     assert await untagged(second) == int(clock.now * 1000)
@@ -184,4 +184,4 @@ async def test_an_id_is_never_used_again(registry):
             connection.execute(repositories.delete())
         return made
 
-    assert await registry._database.write(remake) == [1, 2, 3]
+    assert await registry.database.write(remake) == [1, 2, 3]

@@ -11,11 +11,11 @@ from dockyard.oci.descriptor import Descriptor
 from dockyard.oci.digest import Digest
 from dockyard.oci.manifest import MAX_MANIFEST, Manifest, parse_manifest
 from dockyard.oci.reference import RepositoryName
-from dockyard.registry.access import ANONYMOUS
+from dockyard.registry.access import EVERYBODY
 
 
 async def referrers(registry, digest, repository=APP, **options):
-    raw = (await registry.referrers(ANONYMOUS, repository, digest, **options)).raw
+    raw = (await registry.referrers(EVERYBODY, repository, digest, **options)).raw
     assert parse_manifest(raw, media_types.OCI_INDEX).is_index
     return json.loads(raw)["manifests"]
 
@@ -84,7 +84,7 @@ async def test_referrers_stay_in_their_repository_and_go_when_deleted(registry):
     referrer = about(subject)
     await put(registry, referrer, referrer.digest)
     assert await referrers(registry, subject.digest, OTHER) == []
-    await registry.delete_manifest(ANONYMOUS, APP, referrer.digest)
+    await registry.delete_manifest(EVERYBODY, APP, referrer.digest)
 
     assert await referrers(registry, subject.digest) == []
 
@@ -117,7 +117,7 @@ async def test_a_long_list_goes_on_where_it_was_cut(registry, clock):
             clock.passes(1)
     pages, after = [], None
     while after != "":
-        page = await registry.referrers(ANONYMOUS, APP, subject.digest, after=after or "")
+        page = await registry.referrers(EVERYBODY, APP, subject.digest, after=after or "")
         after = page.after
         pages.append(page.raw)
     listed = [[entry["digest"] for entry in json.loads(raw)["manifests"]] for raw in pages]
@@ -130,4 +130,4 @@ async def test_a_long_list_goes_on_where_it_was_cut(registry, clock):
 @pytest.mark.parametrize("after", ["x", "5", "5-sha256:abc", "-1-sha256:" + "0" * 64, "9" * 30 + "-sha256:" + "0" * 64])
 async def test_a_place_that_no_list_named_is_refused(registry, after):
     with pytest.raises(PageInvalid):
-        await registry.referrers(ANONYMOUS, APP, Digest.of(b"x"), after=after)
+        await registry.referrers(EVERYBODY, APP, Digest.of(b"x"), after=after)

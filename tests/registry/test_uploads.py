@@ -21,7 +21,7 @@ from dockyard.errors import (
 )
 from dockyard.oci.digest import Digest, Hasher
 from dockyard.registry import schema, uploads
-from dockyard.registry.access import ANONYMOUS, Actor
+from dockyard.registry.access import EVERYBODY, Actor
 from dockyard.registry.database import LookUp
 
 OFFSET = LookUp(select(schema.uploads.c.offset).where(schema.uploads.c.id == bindparam("a")))
@@ -34,20 +34,20 @@ def files(folder):
 
 
 async def begin(registry, **options):
-    return (await registry.begin_upload(ANONYMOUS, APP, **options)).id
+    return (await registry.begin_upload(EVERYBODY, APP, **options)).id
 
 
 async def finish(registry, upload, content=b"", digest=DIGEST, **options):
-    return await registry.finish_upload(ANONYMOUS, APP, upload, digest, chunks(content), **options)
+    return await registry.finish_upload(EVERYBODY, APP, upload, digest, chunks(content), **options)
 
 
 async def append(registry, upload, content, **options):
-    return (await registry.append(ANONYMOUS, APP, upload, chunks(content), **options)).offset
+    return (await registry.append(EVERYBODY, APP, upload, chunks(content), **options)).offset
 
 
 async def test_a_blob_sent_in_one_request_is_there_byte_for_byte(registry):
     blob = await finish(registry, await begin(registry), CONTENT)
-    found = await registry.blob(ANONYMOUS, APP, DIGEST)
+    found = await registry.blob(EVERYBODY, APP, DIGEST)
 
     assert blob == found
     assert blob.size == len(CONTENT)
@@ -86,9 +86,9 @@ async def test_wrong_bytes_leave_nothing(registry, tmp_path):
         await finish(registry, upload, b"more")
 
     with pytest.raises(BlobUploadUnknown):
-        await registry.upload(ANONYMOUS, APP, upload)
+        await registry.upload(EVERYBODY, APP, upload)
     with pytest.raises(BlobUnknown):
-        await registry.blob(ANONYMOUS, APP, DIGEST)
+        await registry.blob(EVERYBODY, APP, DIGEST)
     assert not files(tmp_path / "hub" / "blobs") + files(tmp_path / "hub" / "uploads")
 
 
@@ -125,15 +125,15 @@ async def test_a_chunk_of_another_length_than_announced_changes_nothing(registry
     with pytest.raises(SizeInvalid):
         await append(registry, upload, CONTENT[1000:2_000_000], length=length)
 
-    assert (await registry.upload(ANONYMOUS, APP, upload)).offset == 1000
+    assert (await registry.upload(EVERYBODY, APP, upload)).offset == 1000
     assert (await finish(registry, upload, CONTENT[1000:])).size == len(CONTENT)
 
 
 async def test_what_came_before_the_client_was_cut_off_is_kept(registry):
     upload = await begin(registry)
     with pytest.raises(CutOff):
-        await registry.append(ANONYMOUS, APP, upload, cut_off(CONTENT[:2_000_000]))
-    offset = (await registry.upload(ANONYMOUS, APP, upload)).offset
+        await registry.append(EVERYBODY, APP, upload, cut_off(CONTENT[:2_000_000]))
+    offset = (await registry.upload(EVERYBODY, APP, upload)).offset
 
     assert offset == 2_000_000
     assert (await finish(registry, upload, CONTENT[offset:])).size == len(CONTENT)
@@ -152,10 +152,10 @@ async def test_a_session_ends_with_its_blob(registry):
 async def test_a_cancelled_session_is_gone_with_its_bytes(registry, tmp_path):
     upload = await begin(registry)
     await append(registry, upload, CONTENT)
-    await registry.cancel_upload(ANONYMOUS, APP, upload)
+    await registry.cancel_upload(EVERYBODY, APP, upload)
 
     with pytest.raises(BlobUploadUnknown):
-        await registry.upload(ANONYMOUS, APP, upload)
+        await registry.upload(EVERYBODY, APP, upload)
     assert not files(tmp_path / "hub" / "uploads")
 
 
@@ -163,12 +163,12 @@ async def test_a_session_belongs_to_its_repository_and_its_actor(registry):
     upload = await begin(registry)
 
     with pytest.raises(BlobUploadUnknown):
-        await registry.upload(ANONYMOUS, OTHER, upload)
+        await registry.upload(EVERYBODY, OTHER, upload)
     with pytest.raises(BlobUploadUnknown):
         await registry.upload(Actor(7, "eve"), APP, upload)
     for hostile in ("", "../../hub.db", "0" * 32, "x" * 32, "\0"):
         with pytest.raises(BlobUploadUnknown):
-            await registry.upload(ANONYMOUS, APP, hostile)
+            await registry.upload(EVERYBODY, APP, hostile)
 
 
 async def test_any_process_goes_on_with_a_session(open_registry):
@@ -178,7 +178,7 @@ async def test_any_process_goes_on_with_a_session(open_registry):
         await append(workers[number % 3], upload, CONTENT[start : start + 500_000], start=start)
     blob = await finish(workers[1], upload)
 
-    assert await stored(workers[2], await workers[2].blob(ANONYMOUS, APP, DIGEST)) == CONTENT
+    assert await stored(workers[2], await workers[2].blob(EVERYBODY, APP, DIGEST)) == CONTENT
     assert blob.size == len(CONTENT)
 
 
@@ -189,7 +189,7 @@ async def test_a_session_outlives_the_server(open_registry):
     await first.close()
     second = await open_registry()
 
-    assert (await second.upload(ANONYMOUS, APP, upload)).offset == 1_500_000
+    assert (await second.upload(EVERYBODY, APP, upload)).offset == 1_500_000
     assert (await finish(second, upload, CONTENT[1_500_000:])).size == len(CONTENT)
 
 
@@ -211,17 +211,17 @@ async def test_a_request_that_hangs_loses_the_session_to_the_next_one(open_regis
     one, two = await open_registry(), await open_registry()
     upload = await begin(one)
     hanging = Hanging(CONTENT[:2_000_000])
-    old = asyncio.create_task(one.append(ANONYMOUS, APP, upload, aiter(hanging)))
+    old = asyncio.create_task(one.append(EVERYBODY, APP, upload, aiter(hanging)))
     await hanging.sent.wait()
     async with asyncio.timeout(1):
-        offset = (await two.upload(ANONYMOUS, APP, upload)).offset
+        offset = (await two.upload(EVERYBODY, APP, upload)).offset
     assert await append(two, upload, CONTENT[offset : offset + 1000], start=offset) == offset + 1000
     hanging.go_on.set()
     with pytest.raises(Conflict):
         await old
 
     assert (await finish(two, upload, CONTENT[offset + 1000 :])).size == len(CONTENT)
-    assert await stored(two, await two.blob(ANONYMOUS, APP, DIGEST)) == CONTENT
+    assert await stored(two, await two.blob(EVERYBODY, APP, DIGEST)) == CONTENT
 
 
 async def test_what_a_hanging_client_sent_becomes_durable_while_it_hangs(open_registry, monkeypatch):
@@ -229,7 +229,7 @@ async def test_what_a_hanging_client_sent_becomes_durable_while_it_hangs(open_re
     one, two = await open_registry(), await open_registry()
     upload = await begin(one)
     hanging = Hanging(CONTENT[:2_000_000])
-    old = asyncio.create_task(one.append(ANONYMOUS, APP, upload, aiter(hanging)))
+    old = asyncio.create_task(one.append(EVERYBODY, APP, upload, aiter(hanging)))
     offset = 0
     async with asyncio.timeout(30):
         while offset < 2_000_000:
@@ -251,9 +251,9 @@ async def test_a_long_request_makes_durable_what_it_has_now_and_then(registry, m
         async for piece in chunks(CONTENT):
             yield piece
             await asyncio.sleep(0.002)
-            seen.add((await registry._database.look_up(OFFSET, upload))[0])
+            seen.add((await registry.database.look_up(OFFSET, upload))[0])
 
-    await registry.append(ANONYMOUS, APP, upload, watched())
+    await registry.append(EVERYBODY, APP, upload, watched())
 
     assert len(seen) > 1
     assert (await finish(registry, upload)).size == len(CONTENT)
@@ -269,8 +269,8 @@ async def test_only_one_of_two_requests_at_once_wins(open_registry):
             yield piece
 
     results = await asyncio.gather(
-        one.append(ANONYMOUS, APP, upload, slowly(), start=0),
-        two.append(ANONYMOUS, APP, upload, slowly(), start=0),
+        one.append(EVERYBODY, APP, upload, slowly(), start=0),
+        two.append(EVERYBODY, APP, upload, slowly(), start=0),
         return_exceptions=True,
     )
     won = [result for result in results if not isinstance(result, Exception)]
@@ -321,7 +321,7 @@ async def test_a_request_that_comes_while_another_finishes_does_not_spoil_it(ope
     go_on.set()
 
     assert (await finishing).path.read_bytes() == CONTENT
-    assert await two.blob(ANONYMOUS, APP, DIGEST) == await finishing
+    assert await two.blob(EVERYBODY, APP, DIGEST) == await finishing
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["algorithm asked for", "algorithm only in the digest"])
@@ -332,14 +332,14 @@ async def test_a_client_may_name_a_blob_by_sha512(registry, told):
     blob = await finish(registry, upload, CONTENT[1_000_000:], named)
 
     assert blob.digest == named
-    assert (await registry.blob(ANONYMOUS, APP, named)).key == (await registry.blob(ANONYMOUS, APP, DIGEST)).key
+    assert (await registry.blob(EVERYBODY, APP, named)).key == (await registry.blob(EVERYBODY, APP, DIGEST)).key
 
 
 async def test_wrong_bytes_under_a_sha512_name_leave_nothing(registry):
     with pytest.raises(DigestInvalid):
         await finish(registry, await begin(registry), CONTENT, Digest.of(b"other", "sha512"))
     with pytest.raises(BlobUnknown):
-        await registry.blob(ANONYMOUS, APP, DIGEST)
+        await registry.blob(EVERYBODY, APP, DIGEST)
 
 
 async def test_an_unknown_algorithm_is_refused(registry):
@@ -363,7 +363,7 @@ async def test_who_repeats_a_finish_whose_answer_was_lost_hears_what_to_do(regis
         await finish(registry, upload, CONTENT)
 
     assert "HEAD" in str(repeated.value.hint)
-    assert await registry.blob(ANONYMOUS, APP, DIGEST) == blob
+    assert await registry.blob(EVERYBODY, APP, DIGEST) == blob
     assert await stored(registry, blob) == CONTENT
 
 
@@ -392,9 +392,9 @@ async def test_an_abandoned_upload_expires(open_registry, clock, tmp_path):
     assert await registry._housekeeping.tidy()
 
     with pytest.raises(BlobUploadUnknown):
-        await registry.upload(ANONYMOUS, APP, old)
+        await registry.upload(EVERYBODY, APP, old)
     assert files(tmp_path / "hub" / "uploads") == [tmp_path / "hub" / "uploads" / new]
-    assert (await registry.upload(ANONYMOUS, APP, new)).offset == len(CONTENT) + 4
+    assert (await registry.upload(EVERYBODY, APP, new)).offset == len(CONTENT) + 4
 
 
 async def test_an_upload_that_still_comes_does_not_expire(open_registry, clock, tmp_path):
@@ -405,7 +405,7 @@ async def test_an_upload_that_still_comes_does_not_expire(open_registry, clock, 
     os.utime(tmp_path / "hub" / "uploads" / upload, (clock(), clock()))  # as a write does
     assert await registry._housekeeping.tidy()
 
-    assert (await registry.upload(ANONYMOUS, APP, upload)).offset == len(CONTENT)
+    assert (await registry.upload(EVERYBODY, APP, upload)).offset == len(CONTENT)
 
 
 async def test_a_slow_stream_is_made_durable_now_and_then(registry, monkeypatch):
@@ -418,9 +418,9 @@ async def test_a_slow_stream_is_made_durable_now_and_then(registry, monkeypatch)
             yield b"drop"
             await asyncio.sleep(0.001)
 
-    sending = asyncio.create_task(registry.append(ANONYMOUS, APP, upload, trickle()))
+    sending = asyncio.create_task(registry.append(EVERYBODY, APP, upload, trickle()))
     async with asyncio.timeout(20):
-        while not (await registry._database.look_up(OFFSET, upload))[0]:
+        while not (await registry.database.look_up(OFFSET, upload))[0]:
             await asyncio.sleep(0.01)
     seen.set()
 

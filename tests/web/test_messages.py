@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dockyard.errors import TooLarge
-from dockyard.registry.access import ANONYMOUS
+from dockyard.registry.access import EVERYBODY
 from dockyard.web import messages
 from dockyard.web.messages import ClientGone, ClientSlow, Request
 from dockyard.web.routing import Kind, Route
@@ -32,7 +32,7 @@ def request(*pieces: Any, pause: float = 0, headers: Mapping[str, str] = {}, que
     coming = arriving()
     sent = [(name.encode(), value.encode()) for name, value in headers.items()]
     scope = {"method": "PUT", "headers": sent, "query_string": query.encode()}
-    return Request(scope, coming.__anext__, ANONYMOUS, Route(Kind.OTHER))
+    return Request(scope, coming.__anext__, EVERYBODY, Route(Kind.OTHER))
 
 
 async def test_a_body_comes_in_the_pieces_it_came_in() -> None:
@@ -119,7 +119,7 @@ async def test_a_long_body_is_asked_for_ahead_in_order_and_what_is_left_over_is_
             loop.call_soon(lambda: answer.done() or answer.set_result(message))
         return answer
 
-    asked = Request({"method": "PUT", "headers": [], "query_string": b""}, receive, ANONYMOUS, Route(Kind.OTHER))
+    asked = Request({"method": "PUT", "headers": [], "query_string": b""}, receive, EVERYBODY, Route(Kind.OTHER))
 
     assert b"".join([piece async for piece in asked.chunks()]) == b"".join(b"%03d" % place for place in range(100))
     assert 100 < len(given) <= 100 + messages.AHEAD

@@ -24,7 +24,8 @@ from dockyard.oci import media_types, strict_json
 from dockyard.oci.digest import Digest
 from dockyard.oci.manifest import Manifest, parse_manifest
 from dockyard.oci.reference import RepositoryName
-from dockyard.registry.access import Action, allowed, require
+from dockyard.registry import access
+from dockyard.registry.access import Action
 from dockyard.registry.answers import Blob, Found, Page, Pushed, Referrers, Upload
 from dockyard.registry.catalog import blobs as blob_rows
 from dockyard.registry.catalog import changes, manifests, repositories, tags
@@ -32,6 +33,7 @@ from dockyard.registry.database import Database
 from dockyard.registry.housekeeping import Housekeeping, Pulls
 from dockyard.registry.journal import Journal
 from dockyard.registry.migrate import migrate
+from dockyard.registry.rights import Rights
 from dockyard.registry.uploads import Uploads
 
 if TYPE_CHECKING:
@@ -55,15 +57,16 @@ class Registry:
         """Use :meth:`open`."""
         self.closed = False
         data = Path(settings.data).absolute()
-        self._clock, self._sparse = clock, settings.sparse
+        self._clock, self._sparse, self._create_on_push = clock, settings.sparse, settings.create_on_push
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._blobs = LocalBlobs(data)
-        self._database = Database.at(data / "hub.db")
-        self._journal = Journal(data / "journal", self._database)
-        self._uploads = Uploads(self._database, self._blobs, clock)
-        self._pulls = Pulls(self._database)
+        self.database = Database.at(data / "hub.db")
+        self.rights = Rights(self.database, clock, open_to_all=settings.auth == "none")
+        self._journal = Journal(data / "journal", self.database)
+        self._uploads = Uploads(self.database, self._blobs, clock)
+        self._pulls = Pulls(self.database)
         self._housekeeping = Housekeeping(
-            self._database,
+            self.database,
             self._journal,
             self._uploads,
             self._pulls,
@@ -77,7 +80,7 @@ class Registry:
         """Open the data folder, making and migrating it where needed. Full, Unavailable, SettingInvalid."""
         registry = cls(settings, clock)
         try:
-            await migrate(registry._database, registry._holder)
+            await migrate(registry.database, registry._holder)
             await registry._journal.catch_up()
         except BaseException:
             registry._let_go()
@@ -93,24 +96,24 @@ class Registry:
 
     def _let_go(self) -> None:
         self._journal.close()
-        self._database.close()
+        self.database.close()
         self._blobs.close()
 
     async def ready(self) -> None:
         """Return when database and storage can be written; raise Unavailable when not."""
         try:
-            await self._database.write(repositories.check)
+            await self.database.write(repositories.check)
             await self._blobs.check()
         except DockyardError as error:
             raise Unavailable(error.message, hint=error.hint) from error
 
     async def manifest(self, actor: Actor, repository: RepositoryName, target: Tag | Digest) -> Found:
         """Return the manifest with its bytes as they were pushed. ManifestUnknown, NameUnknown."""
-        require(actor, Action.PULL, repository)
+        await self.rights.require(actor, Action.PULL, repository)
         if isinstance(target, Digest):
-            row = await self._database.look_up(manifests.BY_DIGEST, repository, await self._canonical(target))
+            row = await self.database.look_up(manifests.BY_DIGEST, repository, await self._canonical(target))
         else:
-            row = await self._database.look_up(manifests.BY_TAG, repository, target)
+            row = await self.database.look_up(manifests.BY_TAG, repository, target)
         if row is None:
             await self._require_pushed_to(repository)
             raise ManifestUnknown(f"there is no manifest {target} in {repository}")
@@ -136,14 +139,14 @@ class Registry:
 
         TooLarge, ManifestInvalid, DigestInvalid, ManifestBlobUnknown (its ``detail`` lists the digests), Full.
         """
-        require(actor, Action.PUSH, repository)
+        await self._require_push(actor, repository)
         manifest = await _parse(raw, media_type)
         asked = target if isinstance(target, Digest) else manifest.digest
         if asked != manifest.digest and asked != Digest.of(raw, asked.algorithm):
             raise DigestInvalid(f"the manifest's bytes are {Digest.of(raw, asked.algorithm)}, and not {asked}")
         names = tuple(dict.fromkeys(tags if isinstance(target, Digest) else (target, *tags)))
-        entry = await self._database.write(
-            changes.put, repository, manifest, asked, names, sparse=self._sparse, actor=actor.id, now=self._now()
+        entry = await self.database.write(
+            changes.put, repository, manifest, asked, names, sparse=self._sparse, actor=actor, now=self._now()
         )
         await self._journal.store(entry)
         return Pushed(asked, manifest.subject.digest if manifest.subject else None, names)
@@ -153,25 +156,25 @@ class Registry:
 
         ManifestUnknown, NameUnknown; Unsupported while an index of the repository needs the manifest.
         """
-        require(actor, Action.DELETE, repository)
+        await self.rights.require(actor, Action.DELETE, repository)
         if isinstance(target, Digest):
-            entry = await self._database.write(changes.delete, repository, target, actor=actor.id, now=self._now())
+            entry = await self.database.write(changes.delete, repository, target, actor=actor, now=self._now())
         else:
-            entry = await self._database.write(changes.untag, repository, target, actor=actor.id, now=self._now())
+            entry = await self.database.write(changes.untag, repository, target, actor=actor, now=self._now())
         await self._journal.store(entry)
 
     async def tags(self, actor: Actor, repository: RepositoryName, *, after: str = "", limit: int) -> Page[str]:
         """Tags in ASCII order, those after ``after``. NameUnknown."""
-        require(actor, Action.PULL, repository)
-        found = await self._database.read(tags.names, repository, after=after, limit=limit + 1)
+        await self.rights.require(actor, Action.PULL, repository)
+        found = await self.database.read(tags.names, repository, after=after, limit=limit + 1)
         if not found:
             await self._require_pushed_to(repository)
         return Page(tuple(found[:limit]), 0 < limit < len(found))
 
     async def repositories(self, actor: Actor, *, after: str = "", limit: int) -> Page[str]:
         """Names in ASCII order of the repositories that something was pushed to."""
-        require(actor, Action.CATALOG, None)
-        found = await self._database.read(repositories.names, after=after, limit=limit + 1)
+        access.require(actor, Action.CATALOG, access.HUB)
+        found = await self.database.read(repositories.names, actor, after=after, limit=limit + 1)
         return Page(tuple(found[:limit]), 0 < limit < len(found))
 
     async def referrers(
@@ -184,20 +187,23 @@ class Registry:
         after: str = "",
     ) -> Referrers:
         """The OCI index of the manifests whose subject is ``digest``; empty where there are none. PageInvalid."""
-        require(actor, Action.PULL, repository)
-        found, following = await self._database.read(manifests.referrers, repository, digest, artifact_type, after)
+        await self.rights.require(actor, Action.PULL, repository)
+        found, following = await self.database.read(manifests.referrers, repository, digest, artifact_type, after)
         index = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": found}
         return Referrers(strict_json.dump(index), following)
 
     async def blob(self, actor: Actor, repository: RepositoryName, digest: Digest) -> Blob:
         """Return a blob that the repository may show. BlobUnknown."""
-        require(actor, Action.PULL, repository)
-        row = await self._database.look_up(blob_rows.BLOB, repository, await self._canonical(digest))
+        if not await self.rights.allowed(actor, Action.PULL, repository):
+            place = await self.rights.place(actor, repository)
+            refused = access.refusal(actor, Action.PULL, place)
+            raise _no_blob(digest, repository) if isinstance(refused, NameUnknown) else refused
+        row = await self.database.look_up(blob_rows.BLOB, repository, await self._canonical(digest))
         if row is None:
-            raise BlobUnknown(f"there is no blob {digest} in {repository}")
+            raise _no_blob(digest, repository)
         found, now = blob_rows.Shown(*row), self._now()
         if found.seen < now - blob_rows.SEEN_MS:
-            await self._database.write(blob_rows.renew, found.repository, [found.digest], now)
+            await self.database.write(blob_rows.renew, found.repository, [found.digest], now)
         return self._shown(digest, found)
 
     def read(self, blob: Blob, start: int, end: int) -> AsyncIterator[bytes]:
@@ -206,8 +212,8 @@ class Registry:
 
     async def delete_blob(self, actor: Actor, repository: RepositoryName, digest: Digest) -> None:
         """Take a blob out of the repository. BlobUnknown; Unsupported while a manifest there needs it."""
-        require(actor, Action.DELETE, repository)
-        entry = await self._database.write(changes.unlink, repository, digest, actor=actor.id, now=self._now())
+        await self.rights.require(actor, Action.DELETE, repository)
+        entry = await self.database.write(changes.unlink, repository, digest, actor=actor, now=self._now())
         if entry:
             await self._journal.store(entry)
 
@@ -218,22 +224,23 @@ class Registry:
 
         ``None`` where that can't be: the client uploads it then.
         """
-        require(actor, Action.PUSH, repository)
+        await self._require_push(actor, repository)
         if origin is None:
-            origin = await self._readable_holder(actor, digest)
-        if origin is None or not allowed(actor, Action.PULL, origin):
+            name = await self.database.read(blob_rows.holder, actor, digest)
+            origin = RepositoryName(name) if name else None
+        if origin is None or not await self.rights.allowed(actor, Action.PULL, origin):
             return None
-        found = await self._database.write(blob_rows.mount, repository, digest, origin, self._now())
+        found = await self.database.write(blob_rows.mount, actor, repository, digest, origin, self._now())
         return self._shown(digest, found) if found else None
 
     async def begin_upload(self, actor: Actor, repository: RepositoryName, *, algorithm: str = "sha256") -> Upload:
         """Start an upload session. ``algorithm`` is what the client will name the blob by. DigestInvalid."""
-        require(actor, Action.PUSH, repository)
+        await self._require_push(actor, repository)
         return await self._uploads.begin(actor, repository, algorithm)
 
     async def upload(self, actor: Actor, repository: RepositoryName, upload_id: str) -> Upload:
         """Where the session stands; a request that still sends to it is stopped. BlobUploadUnknown."""
-        require(actor, Action.PUSH, repository)
+        await self._require_push(actor, repository)
         return await self._uploads.status(actor, repository, upload_id)
 
     async def append(
@@ -251,7 +258,7 @@ class Registry:
         When ``chunks`` raises, what came before is kept and the error goes on. ``length`` is what was announced.
         BlobUploadUnknown, RangeInvalid (with the offset), SizeInvalid, Conflict (another request took over), Full.
         """
-        require(actor, Action.PUSH, repository)
+        await self._require_push(actor, repository)
         return await self._uploads.append(actor, repository, upload_id, chunks, start=start, length=length)
 
     async def finish_upload(
@@ -269,31 +276,31 @@ class Registry:
 
         Errors are those of :meth:`append`, and DigestInvalid, which ends the session.
         """
-        require(actor, Action.PUSH, repository)
+        await self._require_push(actor, repository)
         return await self._uploads.finish(actor, repository, upload_id, digest, chunks, start=start, length=length)
 
     async def cancel_upload(self, actor: Actor, repository: RepositoryName, upload_id: str) -> None:
         """End the session and drop its bytes. BlobUploadUnknown."""
-        require(actor, Action.PUSH, repository)
+        await self._require_push(actor, repository)
         await self._uploads.cancel(actor, repository, upload_id)
 
     async def _canonical(self, digest: Digest) -> str:
         if digest.algorithm == "sha256":
             return str(digest)
-        row = await self._database.look_up(blob_rows.ALIAS, str(digest))
+        row = await self.database.look_up(blob_rows.ALIAS, str(digest))
         return row[0] if row else str(digest)
 
-    async def _readable_holder(self, actor: Actor, digest: Digest) -> RepositoryName | None:
-        names: Sequence[str] = [""]
-        while names:
-            names = await self._database.read(blob_rows.holders, digest, after=names[-1], limit=100)
-            for name in names:
-                if allowed(actor, Action.PULL, name):
-                    return RepositoryName(name)
-        return None
+    async def _require_push(self, actor: Actor, repository: RepositoryName) -> None:
+        """Denied; NameUnknown where only those who create repositories may make new ones."""
+        await self.rights.require(actor, Action.PUSH, repository)
+        if not self._create_on_push and not (await self.rights.place(actor, repository)).exists:
+            raise NameUnknown(
+                f"there is no repository {repository}, and on this hub a push does not make one",
+                hint=f"Make it first: dockyard repo create {repository}",
+            )
 
     async def _require_pushed_to(self, repository: RepositoryName) -> None:
-        if not await self._database.read(repositories.was_pushed_to, repository):
+        if not await self.database.read(repositories.was_pushed_to, repository):
             raise NameUnknown(f"there is no repository {repository}")
 
     def _shown(self, digest: Digest, found: blob_rows.Shown) -> Blob:
@@ -301,6 +308,10 @@ class Registry:
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
+
+
+def _no_blob(digest: Digest, repository: RepositoryName) -> BlobUnknown:
+    return BlobUnknown(f"there is no blob {digest} in {repository}")
 
 
 async def _parse(raw: bytes, media_type: str | None) -> Manifest:

@@ -54,8 +54,13 @@ class Uploads:
         if algorithm not in HEX_LENGTH:
             raise DigestInvalid(f"unknown digest algorithm {algorithm!r}: use {' or '.join(HEX_LENGTH)}")
         upload = uuid.uuid4().hex
-        await self._database.write(catalog.begin, upload, repository, actor.id, algorithm, self._now())
+        await self._database.write(catalog.begin, upload, repository, actor, algorithm, self._now())
         return Upload(upload, repository, 0, algorithm)
+
+    async def is_of(self, actor: Actor, upload: str) -> bool:
+        """Whether the session is there and the actor's own."""
+        row = await self._database.look_up(catalog.STARTED_BY, upload)
+        return row is not None and row[0] == actor.id
 
     async def status(self, actor: Actor, repository: RepositoryName, upload: str) -> Upload:
         """Where the session stands, after stopping the request that still sends to it."""

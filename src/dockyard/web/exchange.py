@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from dockyard.errors import DockyardError
-from dockyard.registry.access import ANONYMOUS
+from dockyard.registry.access import EVERYBODY
 from dockyard.web import v2
 from dockyard.web.messages import ClientGone, ClientSlow, Request, Response
 from dockyard.web.refusals import INTERNAL, error_response, not_found, refuse
@@ -53,7 +53,7 @@ class Exchange:
     async def __call__(self, registry: Registry, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         began = time.perf_counter()
-        request = Request(scope, receive, ANONYMOUS, _NOWHERE)
+        request = Request(scope, receive, EVERYBODY, _NOWHERE)
         asked = request.header(b"x-request-id")
         name = asked if asked and _REQUEST_ID.fullmatch(asked) else f"{self._process}-{next(self._ids)}"
         response = await self._answer(registry, scope, request, name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import bindparam, delete, select, update
 
 from dockyard.errors import BlobUnknown, Unsupported
+from dockyard.registry.catalog import access
 from dockyard.registry.catalog import repositories as repositories_of
 from dockyard.registry.catalog.conflicts import insert_new, insert_or_update
 from dockyard.registry.database import LookUp
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from dockyard.oci.digest import Digest
     from dockyard.oci.reference import RepositoryName
+    from dockyard.registry.access import Actor
 
 SEEN_MS = 3_600_000
 """A link seen less than this ago need not be renewed."""
@@ -92,24 +94,24 @@ def renew(connection: Connection, repository: int, digests: Iterable[str], now: 
         connection.execute(chosen.where(links.c.seen < now - SEEN_MS).values(seen=now))
 
 
-def holders(connection: Connection, digest: Digest, *, after: str, limit: int) -> list[str]:
-    """Names in order of the repositories that may show the blob, those after ``after``."""
+def holder(connection: Connection, actor: Actor, digest: Digest) -> str | None:
+    """The name of a repository that the actor may read and that may show the blob."""
     query = (
         select(repositories.c.name)
         .join(links, links.c.repository == repositories.c.id)
-        .where(links.c.blob == canonical(connection, digest), repositories.c.name > after)
+        .where(links.c.blob == canonical(connection, digest), access.readable(actor))
     )
-    return list(connection.scalars(query.order_by(repositories.c.name).limit(limit)))
+    return connection.scalar(query.limit(1))
 
 
 def mount(
-    connection: Connection, target: RepositoryName, digest: Digest, origin: RepositoryName, now: int
+    connection: Connection, actor: Actor, target: RepositoryName, digest: Digest, origin: RepositoryName, now: int
 ) -> Shown | None:
     """Let ``target`` show a blob that ``origin`` may show; ``None`` where it may not."""
     found = find(connection, origin, digest)
     if found is None:
         return None
-    repository = repositories_of.ensure(connection, target, now)
+    repository = repositories_of.ensure(connection, target, actor, now)
     if find(connection, target, digest) is None:
         link(connection, repository, found.digest, now, mounted=True)
     else:

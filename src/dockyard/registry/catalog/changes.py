@@ -13,7 +13,7 @@ from sqlalchemy import insert, select, update
 from dockyard.errors import ManifestUnknown, NameUnknown, Unsupported
 from dockyard.oci.digest import Digest
 from dockyard.oci.manifest import Manifest
-from dockyard.registry.catalog import blobs, manifests, repositories, tags
+from dockyard.registry.catalog import audit, blobs, manifests, repositories, tags
 from dockyard.registry.records import Change, Delete, Entry, Kept, Place, Put, Record, Unlink, Untag, encode
 from dockyard.registry.schema import changes, pushes
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from dockyard.oci.reference import RepositoryName, Tag
+    from dockyard.registry.access import Actor
 
 
 def put(
@@ -33,11 +34,11 @@ def put(
     names: Sequence[Tag],
     *,
     sparse: bool,
-    actor: int | None,
+    actor: Actor,
     now: int,
 ) -> Entry:
     """Take a manifest, under ``alias`` too, and tag it. ManifestBlobUnknown unless all it needs is here."""
-    at = repositories.ensure(connection, repository, now)
+    at = repositories.ensure(connection, repository, actor, now)
     if not sparse:
         manifests.check_needs(connection, at, manifest)
     digest = str(manifest.digest)
@@ -62,7 +63,7 @@ def put(
     return _happen(connection, at, change, actor, now)
 
 
-def untag(connection: Connection, repository: RepositoryName, tag: Tag, *, actor: int | None, now: int) -> Entry:
+def untag(connection: Connection, repository: RepositoryName, tag: Tag, *, actor: Actor, now: int) -> Entry:
     """Take a tag away. NameUnknown, ManifestUnknown."""
     at = _known(connection, repository)
     if tags.find(connection, at, tag) is None:
@@ -70,7 +71,7 @@ def untag(connection: Connection, repository: RepositoryName, tag: Tag, *, actor
     return _happen(connection, at, Untag(tag), actor, now)
 
 
-def delete(connection: Connection, repository: RepositoryName, name: Digest, *, actor: int | None, now: int) -> Entry:
+def delete(connection: Connection, repository: RepositoryName, name: Digest, *, actor: Actor, now: int) -> Entry:
     """Remove a manifest with its tags. NameUnknown, ManifestUnknown; Unsupported while an index needs it."""
     at = _known(connection, repository)
     digest = blobs.canonical(connection, name)
@@ -81,9 +82,7 @@ def delete(connection: Connection, repository: RepositoryName, name: Digest, *, 
     return _happen(connection, at, Delete(digest), actor, now)
 
 
-def unlink(
-    connection: Connection, repository: RepositoryName, name: Digest, *, actor: int | None, now: int
-) -> Entry | None:
+def unlink(connection: Connection, repository: RepositoryName, name: Digest, *, actor: Actor, now: int) -> Entry | None:
     """Take a blob out of the repository. BlobUnknown; Unsupported while a manifest there needs it."""
     at, digest = blobs.removable(connection, repository, name)
     if not repositories.was_pushed_to(connection, repository):
@@ -147,15 +146,30 @@ def mark_stored(connection: Connection, entries: Iterable[tuple[int, int]]) -> N
         connection.execute(update(changes).where(*chosen).values(record=None))
 
 
-def _happen(connection: Connection, repository: int, change: Change, actor: int | None, now: int) -> Entry:
+def _happen(connection: Connection, repository: int, change: Change, actor: Actor, now: int) -> Entry:
     revision = repositories.next_revision(connection, repository)
     name, created, namespace, namespace_created = repositories.describe(connection, repository)
     place = Place(repository, name, created, namespace, namespace_created or 0)
-    record = Record(place, revision, now, actor, change)
+    record = Record(place, revision, now, actor.id, change)
     raw = encode(record)
     connection.execute(insert(changes), {"repository": repository, "revision": revision, "at": now, "record": raw})
     apply(connection, repository, record)
+    action, detail = _described(change)
+    audit.note_at(connection, actor, action, repository, now=now, detail=detail)
     return Entry(repository, revision, raw)
+
+
+def _described(change: Change) -> tuple[str, dict[str, object]]:
+    """What the audit log says of a change."""
+    match change:
+        case Put():
+            return "manifest.push", {"digest": change.digest, "tags": change.tags}
+        case Untag():
+            return "tag.remove", {"tag": change.tag}
+        case Delete():
+            return "manifest.delete", {"digest": change.digest}
+        case Unlink():
+            return "blob.delete", {"digest": change.blob}
 
 
 def _known(connection: Connection, repository: RepositoryName) -> int:

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select, update
 
+from dockyard.registry.catalog import access, audit
 from dockyard.registry.catalog.conflicts import insert_new
-from dockyard.registry.schema import namespaces, repositories
+from dockyard.registry.schema import accounts, namespaces, repositories
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from dockyard.oci.reference import RepositoryName
+    from dockyard.registry.access import Actor
 
 
 def find(connection: Connection, name: RepositoryName) -> int | None:
@@ -20,18 +22,36 @@ def find(connection: Connection, name: RepositoryName) -> int | None:
     return connection.scalar(select(repositories.c.id).where(repositories.c.name == name))
 
 
-def ensure(connection: Connection, name: RepositoryName, now: int) -> int:
-    """The id of the repository, which is made where there is none."""
+def ensure(connection: Connection, name: RepositoryName, actor: Actor, now: int) -> int:
+    """The id of the repository, which is made where there is none, as its namespace's account wants new ones."""
     known = find(connection, name)
-    if known is not None:
-        return known
-    namespace = None
+    return make(connection, name, actor, now) if known is None else known
+
+
+def make(
+    connection: Connection,
+    name: RepositoryName,
+    actor: Actor,
+    now: int,
+    *,
+    private: bool | None = None,
+    description: str = "",
+) -> int:
+    """Make a repository that is not there; return its id. ``private=None``: as its namespace's account wants it."""
+    namespace = account = None
     first, slash, _ = name.partition("/")
     if slash:
         insert_new(connection, namespaces, {"name": first, "created": now})
-        namespace = connection.scalar(select(namespaces.c.id).where(namespaces.c.name == first))
+        columns = (namespaces.c.id, namespaces.c.account, accounts.c.default_private)
+        query = select(*columns).select_from(namespaces).outerjoin(accounts, accounts.c.id == namespaces.c.account)
+        namespace, account, default = connection.execute(query.where(namespaces.c.name == first)).one()
+        private = default is not False if private is None else private
     row = {"namespace": namespace, "name": name, "created": now, "revision": 0}
+    row |= {"private": bool(private), "description": description}
     made: int = connection.scalars(insert(repositories).returning(repositories.c.id), row).one()
+    access.raise_version(connection)
+    detail = {"private": bool(private)}
+    audit.note(connection, actor, "repository.create", name, account=account, now=now, detail=detail)
     return made
 
 
@@ -43,7 +63,7 @@ def restore(
         row = {"id": namespace, "name": name.partition("/")[0], "created": namespace_created}
         insert_new(connection, namespaces, row)
     row = {"id": id, "namespace": namespace, "name": name, "created": created, "revision": 0}
-    insert_new(connection, repositories, row)
+    insert_new(connection, repositories, row | {"private": True, "description": ""})
 
 
 def describe(connection: Connection, id: int) -> Row[str, int, int | None, int | None]:
@@ -70,9 +90,10 @@ def was_pushed_to(connection: Connection, name: RepositoryName) -> bool:
     return bool(connection.scalar(select(repositories.c.revision).where(repositories.c.name == name)))
 
 
-def names(connection: Connection, *, after: str, limit: int) -> list[str]:
-    """Names in order of the repositories that something was pushed to, those after ``after``."""
+def names(connection: Connection, actor: Actor, *, after: str, limit: int) -> list[str]:
+    """Names in order of the repositories that the actor may read and something was pushed to, after ``after``."""
     query = select(repositories.c.name).where(repositories.c.name > after, repositories.c.revision > 0)
+    query = query.where(repositories.c.removed.is_(None), access.readable(actor))
     return list(connection.scalars(query.order_by(repositories.c.name).limit(limit)))
 
 

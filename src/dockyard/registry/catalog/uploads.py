@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from dockyard.oci.digest import Digest
     from dockyard.oci.reference import RepositoryName
+    from dockyard.registry.access import Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +41,22 @@ class Session:
 GENERATION = LookUp(select(uploads.c.generation).where(uploads.c.id == bindparam("a")))
 """Who holds an upload now."""
 
+STARTED_BY = LookUp(select(uploads.c.actor).where(uploads.c.id == bindparam("a")))
+"""Whose upload it is."""
 
-def begin(
-    connection: Connection, id: str, repository: RepositoryName, actor: int | None, algorithm: str, now: int
-) -> None:
+
+def begin(connection: Connection, id: str, repository: RepositoryName, actor: Actor, algorithm: str, now: int) -> None:
     """Start a session."""
-    row: dict[str, Any] = {"id": id, "repository": repositories.ensure(connection, repository, now), "actor": actor}
-    row |= {"algorithm": algorithm, "offset": 0, "parts": "", "generation": 0, "started": now, "touched": now}
+    row: dict[str, Any] = {"id": id, "repository": repositories.ensure(connection, repository, actor, now)}
+    row |= {
+        "actor": actor.id,
+        "algorithm": algorithm,
+        "offset": 0,
+        "parts": "",
+        "generation": 0,
+        "started": now,
+        "touched": now,
+    }
     connection.execute(insert(uploads), row)
 
 

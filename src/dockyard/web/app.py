@@ -1,4 +1,4 @@
-"""The composition root of the web: one ASGI application over one registry.
+"""The composition root of the web: one ASGI application over one hub.
 
 Everything under ``/v2/`` goes a short way of its own; the few other addresses are Starlette's.
 """
@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from dockyard.errors import DockyardError
-from dockyard.registry.content import Registry
+from dockyard.registry.hub import Hub
 from dockyard.web.exchange import Exchange
 from dockyard.web.metrics import Metrics
 from dockyard.web.refusals import status_of
@@ -34,7 +34,9 @@ ABOUT = "This is a dockyard hub, a container registry. Push to it: dockyard push
 
 
 class App:
-    """The application. Its lifespan opens and closes the registry."""
+    """The application. Its lifespan opens and closes the hub, which handlers find as ``request.app.state.hub``."""
+
+    hub: Hub
 
     def __init__(
         self,
@@ -47,20 +49,18 @@ class App:
         self._settings, self._clock, self._around = settings, clock, around
         self._metrics = Metrics(counts)
         self._exchange = Exchange(self._metrics)
-        self._others = Starlette(
-            routes=[
-                Route("/", self._about),
-                Route("/healthz", self._healthy),
-                Route("/readyz", self._ready),
-                Route("/metrics", self._numbers),
-            ],
-            lifespan=self._lifespan,
-        )
+        routes = [
+            Route("/", self._about),
+            Route("/healthz", self._healthy),
+            Route("/readyz", self._ready),
+            Route("/metrics", self._numbers),
+        ]
+        self._others = Starlette(routes=routes, lifespan=self._lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's scope."""
         if scope["type"] == "http" and scope["path"].startswith("/v2"):
-            await self._exchange(self._registry, scope, receive, send)
+            await self._exchange(self.hub, scope, receive, send)
         elif scope["type"] == "http":
             await self._others(scope, receive, self._counting(scope, send))
         else:
@@ -68,12 +68,12 @@ class App:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        self._registry = await Registry.open(self._settings, clock=self._clock)
+        self.hub = app.state.hub = await Hub.open(self._settings, clock=self._clock)
         with self._around:
             try:
                 yield
             finally:
-                await self._registry.close()
+                await self.hub.close()
 
     def _counting(self, scope: Scope, send: Send) -> Send:
         began = time.perf_counter()
@@ -94,7 +94,7 @@ class App:
 
     async def _ready(self, request: Request) -> Response:
         try:
-            await self._registry.ready()
+            await self.hub.content.ready()
         except DockyardError as error:
             return JSONResponse({"ready": False, "why": error.message}, status_of(error))
         return JSONResponse({"ready": True})
@@ -112,7 +112,7 @@ def create_app(
 ) -> App:
     """Wire the hub together. The only place that knows every part.
 
-    ``counts`` is the folder in which all workers of a server count; ``around`` is entered when the registry is open
+    ``counts`` is the folder in which all workers of a server count; ``around`` is entered when the hub is open
     and left when all has ended.
     """
     return App(settings, clock, counts, around or contextlib.nullcontext())

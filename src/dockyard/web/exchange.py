@@ -27,7 +27,7 @@ from dockyard.web.routing import Kind, Route, parse_path
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from dockyard.registry.content import Registry
+    from dockyard.registry.hub import Hub
     from dockyard.web.messages import Receive, Scope, Send
     from dockyard.web.metrics import Metrics
 
@@ -50,13 +50,13 @@ class Exchange:
         self._log = structlog.get_logger("dockyard.web")
         self._ids, self._process = itertools.count(1), os.urandom(4).hex()
 
-    async def __call__(self, registry: Registry, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         began = time.perf_counter()
         request = Request(scope, receive, EVERYBODY, _NOWHERE)
         asked = request.header(b"x-request-id")
         name = asked if asked and _REQUEST_ID.fullmatch(asked) else f"{self._process}-{next(self._ids)}"
-        response = await self._answer(registry, scope, request, name)
+        response = await self._answer(hub, scope, request, name)
         self._metrics.count(request.method, request.route.kind.value, response.status, time.perf_counter() - began)
         headers = [_VERSION, _NO_SNIFFING, (b"x-request-id", name.encode())]
         if not await _settled(request):
@@ -74,14 +74,14 @@ class Exchange:
         self._metrics.moved(request.received, sent)
         self._note(scope, request, name, response.status, time.perf_counter() - began, sent)
 
-    async def _answer(self, registry: Registry, scope: Scope, request: Request, name: str) -> Response:
+    async def _answer(self, hub: Hub, scope: Scope, request: Request, name: str) -> Response:
         try:
             # As it was sent: an escaped slash is not a slash.
             route = parse_path(scope["raw_path"].decode("latin-1"))
             if route is None:
                 return not_found(scope["path"])
             request.route = route
-            return await v2.answer(registry, request)
+            return await v2.answer(hub, request)
         except DockyardError as error:
             response = refuse(error, request.route)
             if response.status >= 500:

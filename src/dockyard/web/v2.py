@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from dockyard.registry.content import Registry
+    from dockyard.registry.hub import Hub
     from dockyard.web.messages import Request
 
     Handler = Callable[[Registry, Request], Awaitable[Response]]
@@ -52,14 +53,14 @@ for _methods in HANDLERS.values():
         _methods["HEAD"] = _methods["GET"]
 
 
-async def answer(registry: Registry, request: Request) -> Response:
+async def answer(hub: Hub, request: Request) -> Response:
     """Let the handler answer that is there for this; raise what it raises."""
     methods = HANDLERS[request.route.kind]
     handler = methods.get(request.method)
     if handler is None:
         return not_allowed(request.method, sorted(methods))
     try:
-        return await handler(registry, request)
+        return await handler(hub.content, request)
     except Unsupported as error:
         response = refuse(error)
         response.headers.append(allow([method for method in sorted(methods) if method != request.method]))

@@ -9,6 +9,7 @@ from registry.pushing import Clock
 
 from dockyard.config import ServeSettings
 from dockyard.registry.content import Registry
+from dockyard.registry.hub import Hub
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -42,3 +43,24 @@ async def open_registry(tmp_path: Path, clock: Clock) -> AsyncIterator[Callable[
 @pytest.fixture
 async def registry(open_registry: Callable[..., Awaitable[Registry]]) -> Registry:
     return await open_registry()
+
+
+@pytest.fixture
+async def open_hub(tmp_path: Path, clock: Clock) -> AsyncIterator[Callable[..., Awaitable[Hub]]]:
+    """``await open_hub(**settings)``: one more process's worth of the same hub with accounts."""
+    opened: list[Hub] = []
+
+    async def open_one(**settings: object) -> Hub:
+        values = {"data": str(tmp_path / "hub"), "auth": "accounts", "url": "https://hub.example"} | settings
+        opened.append(await Hub.open(ServeSettings(**values), clock=clock))
+        return opened[-1]
+
+    yield open_one
+    for hub in reversed(opened):
+        if not hub.content.closed:
+            await hub.close()
+
+
+@pytest.fixture
+async def hub_of_accounts(open_hub: Callable[..., Awaitable[Hub]]) -> Hub:
+    return await open_hub()

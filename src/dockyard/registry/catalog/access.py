@@ -15,6 +15,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    literal_column,
     or_,
     select,
     true,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from dockyard.oci.reference import RepositoryName
 
-VERSION = LookUp(select(state.c.value).where(state.c.name == "access_version"))
+VERSION = LookUp(select(state.c.value).where(state.c.name == literal_column("'access_version'")))
 """The number of the last change of who may do what."""
 
 

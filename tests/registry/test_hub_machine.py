@@ -47,7 +47,7 @@ class Hub(RuleBasedStateMachine):
     def teardown(self) -> None:
         for hub in self.hubs:
             self.run(hub._journal.mark())
-        before = self.run(self.hub._database.read(dump))
+        before = self.run(self.hub.database.read(dump))
         for hub in self.hubs:
             self.run(hub.close())
         data = Path(self.folder.name)

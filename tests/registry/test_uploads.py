@@ -5,6 +5,7 @@ import gc
 import os
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from registry.pushing import APP, OTHER, PIECE, CutOff, chunks, cut_off, push_blob, stored
@@ -21,7 +22,7 @@ from dockyard.errors import (
 )
 from dockyard.oci.digest import Digest, Hasher
 from dockyard.registry import schema, uploads
-from dockyard.registry.access import EVERYBODY, Actor
+from dockyard.registry.access import EVERYBODY
 from dockyard.registry.database import LookUp
 
 OFFSET = LookUp(select(schema.uploads.c.offset).where(schema.uploads.c.id == bindparam("a")))
@@ -165,7 +166,7 @@ async def test_a_session_belongs_to_its_repository_and_its_actor(registry):
     with pytest.raises(BlobUploadUnknown):
         await registry.upload(EVERYBODY, OTHER, upload)
     with pytest.raises(BlobUploadUnknown):
-        await registry.upload(Actor(7, "eve"), APP, upload)
+        await registry.upload(replace(EVERYBODY, id=7), APP, upload)
     for hostile in ("", "../../hub.db", "0" * 32, "x" * 32, "\0"):
         with pytest.raises(BlobUploadUnknown):
             await registry.upload(EVERYBODY, APP, hostile)
@@ -234,7 +235,7 @@ async def test_what_a_hanging_client_sent_becomes_durable_while_it_hangs(open_re
     async with asyncio.timeout(30):
         while offset < 2_000_000:
             await asyncio.sleep(0.001)
-            offset = (await two._database.look_up(OFFSET, upload))[0]
+            offset = (await two.database.look_up(OFFSET, upload))[0]
     old.cancel()
     with pytest.raises(asyncio.CancelledError):
         await old

@@ -63,7 +63,7 @@ def restore(
         row = {"id": namespace, "name": name.partition("/")[0], "created": namespace_created}
         insert_new(connection, namespaces, row)
     row = {"id": id, "namespace": namespace, "name": name, "created": created, "revision": 0}
-    insert_new(connection, repositories, row | {"private": True, "description": ""})
+    insert_new(connection, repositories, row | {"private": namespace is not None, "description": ""})
 
 
 def describe(connection: Connection, id: int) -> Row[str, int, int | None, int | None]:

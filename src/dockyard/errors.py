@@ -8,7 +8,7 @@
     ├── Invalid           400  DigestInvalid, ManifestInvalid, ManifestBlobUnknown, NameInvalid, TagInvalid,
     │                          BlobUploadInvalid, SizeInvalid, PageInvalid, ArchiveInvalid,
     │                          SettingInvalid, DockerfileInvalid
-    ├── Unauthenticated   401
+    ├── Unauthenticated   401  SecondFactorNeeded
     ├── Denied            403
     ├── Unsupported       405
     ├── Conflict          409  UploadTaken
@@ -42,9 +42,13 @@ class DockyardError(Exception):
 class NotFound(DockyardError):
     """What was asked for is not there, or the asker may not know that it is."""
 
+    code = "NOT_FOUND"
+
 
 class Invalid(DockyardError):
     """What came in breaks a rule; sending it again will not help."""
+
+    code = "INVALID"
 
 
 class Unauthenticated(DockyardError):
@@ -67,6 +71,8 @@ class Unsupported(DockyardError):
 
 class Conflict(DockyardError):
     """Another change got there first, or the thing is in use."""
+
+    code = "CONFLICT"
 
 
 class TooLarge(DockyardError):
@@ -150,6 +156,10 @@ class ContextUnknown(NotFound):
     """No such context on this machine."""
 
 
+class SecondFactorNeeded(Unauthenticated):
+    """The password is right, and the account wants a code of its second factor beside it."""
+
+
 class DigestInvalid(Invalid):
     """Not a digest, or the bytes are not what their digest says."""
 
@@ -169,7 +179,7 @@ class ManifestBlobUnknown(Invalid):
 
 
 class NameInvalid(Invalid):
-    """Not a repository name or an image reference."""
+    """Not a repository name, an image reference, or the name of an account or team."""
 
     code = "NAME_INVALID"
 

@@ -30,9 +30,17 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     assert server.stop() == 0
 
 
+@pytest.fixture(scope="session")
+def accounts_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """Our registry with accounts, shared by all tests of the session: take names nobody else takes."""
+    server = Hub(tmp_path_factory.mktemp("accounts-hub") / "data", auth="accounts")
+    yield server
+    assert server.stop() == 0
+
+
 @pytest.fixture
 def start_hub(tmp_path: Path) -> Iterator[Callable[..., Hub]]:
-    """``start_hub(*flags, data=, port=, workers=, env=, wrap=)``: a hub of one's own, ended with the test."""
+    """``start_hub(*flags, data=, port=, workers=, auth=, env=, wrap=)``: a hub of one's own, ended with the test."""
     with Started(tmp_path / "hubs") as started:
         yield started.hub
 

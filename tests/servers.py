@@ -30,6 +30,9 @@ START = 60.0
 """Seconds that a server may take to answer; generous, as two cores may be busy."""
 
 PASSWORD = "open sesame"
+ADMIN = "boss"
+"""The first administrator of the tests' hubs with accounts."""
+
 HTPASSWD = "ada:$2b$05$LeTVBAxJLdkLMIdIGXZu2urwInprMTuUV.80meBJXER2Xl.pXGI1q\n"
 """What `htpasswd -nbB ada "open sesame"` prints."""
 
@@ -139,7 +142,13 @@ class Server:
 
 
 class Hub(Server):
-    """Our registry, started as a user starts it. It has answered when this returns."""
+    """Our registry, started as a user starts it. It has answered when this returns.
+
+    With ``auth="accounts"`` it has an administrator, :data:`ADMIN` with ``password``, as unattended installations do.
+    """
+
+    admin = ADMIN
+    password = "horse battery staple"
 
     def __init__(
         self,
@@ -154,6 +163,11 @@ class Hub(Server):
         self.data = data
         self._wrapped = bool(wrap)
         data.parent.mkdir(parents=True, exist_ok=True)
+        self.env = plain_environment(data.with_name(data.name + ".home"))
+        if auth == "accounts":
+            password = data.with_name(data.name + ".password")
+            password.write_text(self.password + "\n")
+            env = {"DOCKYARD_ADMIN": ADMIN, "DOCKYARD_ADMIN_PASSWORD_FILE": str(password)} | dict(env or {})
         listen = f"127.0.0.1:{port or 0}"
         super().__init__(
             [
@@ -161,16 +175,24 @@ class Hub(Server):
                 *("--workers", str(workers), "--auth", auth, *flags),
             ],
             log=data.with_name(data.name + ".log"),
-            env=plain_environment(data.with_name(data.name + ".home")) | dict(env or {}),
+            env=self.env | dict(env or {}),
         )
         try:
             self.url = self.line()
-            assert self.url.startswith("http://127.0.0.1:"), self.url
+            assert self.url.startswith(("http://127.0.0.1:", "https://127.0.0.1:")), self.url
         except BaseException:
             self.kill()
             raise
-        self.host = self.url.removeprefix("http://")
+        self.host = self.url.partition("://")[2]
         self.port = int(self.host.rpartition(":")[2])
+
+    def user(self, name: str, *, administrator: bool = False) -> str:
+        """Make an account, as an administrator does on the machine of the hub; return its password."""
+        password = f"{name} has a password"
+        command = [DOCKYARD, "admin", "user", "add", name, "--password-stdin", "--data", self.data]
+        made = run(*command, *(["--admin"] if administrator else []), env=self.env, input=password)
+        assert made.returncode == 0, made.stderr
+        return password
 
     def _main(self) -> int:
         # strace keeps a SIGTERM to itself.
@@ -359,7 +381,7 @@ class Started:
     ) -> Hub:
         """A hub with the folder ``data`` (given again: the same hub, started anew)."""
         data = data or self.folder / f"hub{len(self.servers)}"
-        hub = Hub(data, *flags, port=port, workers=workers, env=env, wrap=wrap)
+        hub = Hub(data, *flags, port=port, workers=workers, auth=auth, env=env, wrap=wrap)
         self.servers.append(hub)
         return hub
 

@@ -2,7 +2,7 @@
 
 A setting is a field of one of the dataclasses here. Flag wins over environment over file over default. The file is
 TOML at ``$XDG_CONFIG_HOME/dockyard/config.toml``; a field ``log_level`` of section ``serve`` is ``log-level`` under
-``[serve]`` there and ``DOCKYARD_SERVE_LOG_LEVEL`` in the environment.
+``[serve]`` there and ``DOCKYARD_SERVE_LOG_LEVEL`` in the environment, but for the few of ``_VARIABLES``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ T = TypeVar("T", bound="ClientSettings | ServeSettings | BuildSettings")
 _DURATION = re.compile(r"(\d+)([smhd]?)", re.ASCII)
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZE = re.compile(r"(\d+)([kmgt]?)b?", re.ASCII | re.IGNORECASE)
+_URL = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d+)?", re.ASCII | re.IGNORECASE)
 _BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
@@ -150,9 +151,13 @@ def all_keys() -> list[str]:
     ]
 
 
+# What an unattended installation sets has the short names that images of other servers have taught people.
+_VARIABLES = {"serve.admin": "DOCKYARD_ADMIN", "serve.admin-password-file": "DOCKYARD_ADMIN_PASSWORD_FILE"}
+
+
 def environment_name(key: str) -> str:
     """The environment variable of a key: ``serve.log-level`` is ``DOCKYARD_SERVE_LOG_LEVEL``."""
-    return "DOCKYARD_" + key.upper().replace(".", "_").replace("-", "_")
+    return _VARIABLES.get(key) or "DOCKYARD_" + key.upper().replace(".", "_").replace("-", "_")
 
 
 def resolve(
@@ -235,7 +240,29 @@ def _parse_list(value: Any) -> tuple[str, ...]:
     return tuple(item.strip() for item in items if item.strip())
 
 
-_READERS: dict[str, Any] = {"serve.upload-expiry": _parse_duration, "build.cache-size": _parse_size}
+def _parse_url(value: Any) -> str:
+    """An address without anything behind it: ``https://hub.example:8443``."""
+    from urllib.parse import urlsplit
+
+    text = _parse_text(value).strip().rstrip("/")
+    if not text:
+        return ""
+    wrong = ValueError(f"{value!r} is not an address of a hub, such as https://hub.example.com: http or https, no path")
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018  # reading it checks it
+    except ValueError:
+        raise wrong from None
+    if not _URL.fullmatch(text) or "@" in parts.netloc or not parts.hostname:
+        raise wrong
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+_READERS: dict[str, Any] = {
+    "serve.upload-expiry": _parse_duration,
+    "serve.url": _parse_url,
+    "build.cache-size": _parse_size,
+}
 _PARSERS: dict[type, Any] = {bool: _parse_bool, int: _parse_number, str: _parse_text, tuple: _parse_list}
 
 
@@ -253,6 +280,16 @@ def _check_choice(*choices: str) -> Any:
     return check
 
 
+def _check_networks(values: tuple[str, ...]) -> None:
+    from ipaddress import ip_network
+
+    for value in values:
+        try:
+            ip_network(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is not an address or network, such as 10.0.0.1 or 10.0.0.0/8") from None
+
+
 def _check_registry(value: str) -> None:
     if parse_reference(f"{value}/name").registry != value:
         raise ValueError(f"{value!r} is not a registry's host, such as localhost:5000")
@@ -262,6 +299,7 @@ _CHECKS: dict[str, Any] = {
     "serve.listen": _check_listen,
     "serve.auth": _check_choice("accounts", "none"),
     "serve.signup": _check_choice("closed", "invite", "open"),
+    "serve.trusted-proxies": _check_networks,
     "serve.log-level": _check_choice("debug", "info", "warning", "error"),
     "default-registry": _check_registry,
     "build.default-registry": _check_registry,

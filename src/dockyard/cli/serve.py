@@ -15,14 +15,23 @@ if TYPE_CHECKING:
 
 
 @command("[OPTIONS]")
-@click.option("--auth", metavar="string", help="Who may do what: none lets everybody do everything (default none)")
+@click.option("--admin", metavar="string", help="Administrator to make at the start where there is no such user")
+@click.option("--admin-password-file", metavar="file", help="File whose first line is that user's password")
+@click.option("--auth", metavar="string", help="accounts, or none to let everybody do everything (default accounts)")
 @click.option("--config", metavar="file", help="Settings file to read instead of dockyard's own")
+@click.option("--create-on-push", is_flag=True, default=None, help="A first push makes the repository (default true)")
 @click.option("--data", metavar="folder", help="Folder of blobs, journal and database")
+@click.option("--insecure-http", is_flag=True, default=None, help="Allow passwords over plain http")
 @click.option("--insecure-open", is_flag=True, default=None, help="Allow --auth none where other machines reach it")
 @click.option("--listen", metavar="address", help="Address and port; port 0 is any free one (default 127.0.0.1:5000)")
 @click.option("--log-level", metavar="string", help="debug, info, warning or error (default info)")
+@click.option("--signup", metavar="string", help="Who may make an account: closed, invite or open (default closed)")
 @click.option("--sparse", is_flag=True, default=None, help="Accept manifests whose layers or children are not here")
+@click.option("--tls-cert", metavar="file", help="Certificate and those it hangs on, in PEM, to serve https with")
+@click.option("--tls-key", metavar="file", help="Private key of the certificate, in PEM")
+@click.option("--trusted-proxies", metavar="list", help="Addresses or networks whose X-Forwarded-For is believed")
 @click.option("--upload-expiry", metavar="duration", help="Drop untouched uploads after that time (default 7d)")
+@click.option("--url", metavar="url", help="Address that clients and browsers reach the hub at, as https://hub.example")
 @click.option("--workers", metavar="int", help="Processes that answer; 0 is one for each core")
 @click.pass_obj
 def serve(session: Session, /, config: str | None, **flags: Any) -> None:

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from dockyard.errors import DockyardError
 from dockyard.registry.hub import Hub
+from dockyard.web.addresses import address_of, networks
 from dockyard.web.exchange import Exchange
 from dockyard.web.metrics import Metrics
 from dockyard.web.refusals import status_of
@@ -47,6 +48,7 @@ class App:
     ) -> None:
         """Use :func:`create_app`."""
         self._settings, self._clock, self._around = settings, clock, around
+        self._trusted = networks(settings.trusted_proxies)
         self._metrics = Metrics(counts)
         self._exchange = Exchange(self._metrics)
         routes = [
@@ -59,6 +61,9 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's scope."""
+        if scope["type"] == "http":
+            # Everything inside takes this for the client, not the proxy in front.
+            scope["client"] = address_of(scope, self._trusted), 0
         if scope["type"] == "http" and scope["path"].startswith("/v2"):
             await self._exchange(self.hub, scope, receive, send)
         elif scope["type"] == "http":

@@ -29,14 +29,14 @@ def create(
     """Make a user or organisation with the namespace of its name; return its id. Conflict where the name is taken.
 
     ``claim``: it may have a namespace that is there and belongs to nobody. ``password`` is hashed. What it pushes is
-    private at first, until it says otherwise. The caller writes to the audit log.
+    public at first, until it says otherwise. The caller writes to the audit log.
     """
     namespace = connection.execute(select(namespaces).where(namespaces.c.name == name)).one_or_none()
     known = connection.scalar(select(accounts.c.id).where(accounts.c.name == name))
     if known is not None or (namespace is not None and (namespace.account is not None or not claim)):
         raise Conflict(f"the name {name} is taken")
     row = {"kind": kind, "name": name, "created": now, "owner": None, "full_name": full_name, "email": email}
-    row |= {"default_private": True, "administrator": administrator, "blocked": None, "password": password}
+    row |= {"default_private": False, "administrator": administrator, "blocked": None, "password": password}
     row |= {"totp_secret": None, "totp_confirmed": False, "totp_last": 0}
     made: int = connection.scalars(insert(accounts).returning(accounts.c.id), row).one()
     if namespace is None:

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from dockyard.errors import DockyardError
 from dockyard.registry.hub import Hub
+from dockyard.web import v2
 from dockyard.web.addresses import address_of, networks
 from dockyard.web.exchange import Exchange
 from dockyard.web.metrics import Metrics
@@ -50,7 +51,7 @@ class App:
         self._settings, self._clock, self._around = settings, clock, around
         self._trusted = networks(settings.trusted_proxies)
         self._metrics = Metrics(counts)
-        self._exchange = Exchange(self._metrics)
+        self._exchange = Exchange(self._metrics, v2.answer, v2.HEADERS)
         routes = [
             Route("/", self._about),
             Route("/healthz", self._healthy),

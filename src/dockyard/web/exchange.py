@@ -19,13 +19,12 @@ import structlog
 
 from dockyard.errors import DockyardError
 from dockyard.registry.access import EVERYBODY
-from dockyard.web import v2
 from dockyard.web.messages import ClientGone, ClientSlow, Request, Response
-from dockyard.web.refusals import INTERNAL, error_response, not_found, refuse
-from dockyard.web.routing import Kind, Route, parse_path
+from dockyard.web.refusals import INTERNAL, error_response, refuse
+from dockyard.web.routing import Kind, Route
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from dockyard.registry.hub import Hub
     from dockyard.web.messages import Receive, Scope, Send
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 HANGUP = 499
 """What log and metrics call a request whose client hung up."""
 
-_VERSION = (b"docker-distribution-api-version", b"registry/2.0")
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _CLOSE = (b"connection", b"close")
 _BODILESS = frozenset({204, 304})
@@ -43,10 +41,16 @@ _NOWHERE = Route(Kind.OTHER)
 
 
 class Exchange:
-    """Answers the requests under ``/v2/``."""
+    """Answers the requests of one API."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(
+        self,
+        metrics: Metrics,
+        handle: Callable[[Hub, Request], Awaitable[Response]],
+        headers: Iterable[tuple[bytes, bytes]] = (),
+    ) -> None:
+        """``handle`` makes the answer; ``headers`` are on every one."""
+        self._metrics, self._handle, self._headers = metrics, handle, (*headers, _NO_SNIFFING)
         self._log = structlog.get_logger("dockyard.web")
         self._ids, self._process = itertools.count(1), os.urandom(4).hex()
 
@@ -56,9 +60,9 @@ class Exchange:
         request = Request(scope, receive, EVERYBODY, _NOWHERE)
         asked = request.header(b"x-request-id")
         name = asked if asked and _REQUEST_ID.fullmatch(asked) else f"{self._process}-{next(self._ids)}"
-        response = await self._answer(hub, scope, request, name)
+        response = await self._answer(hub, request, name)
         self._metrics.count(request.method, request.route.kind.value, response.status, time.perf_counter() - began)
-        headers = [_VERSION, _NO_SNIFFING, (b"x-request-id", name.encode())]
+        headers = [*self._headers, (b"x-request-id", name.encode())]
         if not await _settled(request):
             headers.append(_CLOSE)
         sent = 0
@@ -74,14 +78,9 @@ class Exchange:
         self._metrics.moved(request.received, sent)
         self._note(scope, request, name, response.status, time.perf_counter() - began, sent)
 
-    async def _answer(self, hub: Hub, scope: Scope, request: Request, name: str) -> Response:
+    async def _answer(self, hub: Hub, request: Request, name: str) -> Response:
         try:
-            # As it was sent: an escaped slash is not a slash.
-            route = parse_path(scope["raw_path"].decode("latin-1"))
-            if route is None:
-                return not_found(scope["path"])
-            request.route = route
-            return await v2.answer(hub, request)
+            return await self._handle(hub, request)
         except DockyardError as error:
             response = refuse(error, request.route)
             if response.status >= 500:

@@ -89,6 +89,24 @@ class Request:
         self._asked: deque[Awaitable[MutableMapping[str, Any]]] = deque()
         self._pieces = 0
 
+    @property
+    def path(self) -> str:
+        """The path as it was sent: an escaped slash is not a slash."""
+        path: bytes = self._scope["raw_path"]
+        return path.decode("latin-1")
+
+    @property
+    def query_string(self) -> bytes:
+        """The query as it was sent."""
+        query: bytes = self._scope["query_string"]
+        return query
+
+    @property
+    def address(self) -> str:
+        """Where the client is; ``""`` where the server does not know."""
+        client = self._scope.get("client")
+        return str(client[0]) if client else ""
+
     def header(self, name: bytes) -> str | None:
         """The value of a header; ``name`` in lower case."""
         if self._headers is None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from dockyard.errors import Unsupported
 from dockyard.web import v2_blobs, v2_lists, v2_manifests, v2_uploads
 from dockyard.web.messages import Response
-from dockyard.web.refusals import JSON, allow, not_allowed, refuse
-from dockyard.web.routing import Kind
+from dockyard.web.refusals import JSON, allow, not_allowed, not_found, refuse
+from dockyard.web.routing import Kind, parse_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from dockyard.web.messages import Request
 
     Handler = Callable[[Registry, Request], Awaitable[Response]]
+
+
+HEADERS = ((b"docker-distribution-api-version", b"registry/2.0"),)
+"""What every answer has."""
 
 
 async def get_base(registry: Registry, request: Request) -> Response:
@@ -55,7 +59,11 @@ for _methods in HANDLERS.values():
 
 async def answer(hub: Hub, request: Request) -> Response:
     """Let the handler answer that is there for this; raise what it raises."""
-    methods = HANDLERS[request.route.kind]
+    route = parse_path(request.path)
+    if route is None:
+        return not_found(request.path)
+    request.route = route
+    methods = HANDLERS[route.kind]
     handler = methods.get(request.method)
     if handler is None:
         return not_allowed(request.method, sorted(methods))

@@ -116,11 +116,11 @@ class Running:
 
 
 class Hub(Running):
-    """Our registry, as a user starts it: one worker for each core, request logs and metrics on."""
+    """Our registry, open: one worker for each core, request logs and metrics on."""
 
     def configure(self) -> None:
-        """Nothing but the folder and the port."""
-        self.command = [DOCKYARD, "serve", "--listen", self.host, "--data", self.folder / "data"]
+        """Nothing but the folder, the port, and that it asks nobody who they are."""
+        self.command = [DOCKYARD, "serve", "--auth", "none", "--listen", self.host, "--data", self.folder / "data"]
 
 
 class DockerRegistry(Running):

@@ -12,7 +12,9 @@ def test_flag_wins_over_environment_over_file_over_default() -> None:
     environ = {"DOCKYARD_SERVE_LISTEN": "127.0.0.1:2", "DOCKYARD_SERVE_WORKERS": "2", "HOME": "/home/me"}
     settings = resolve(ServeSettings, flags={"listen": "127.0.0.1:3", "workers": None}, environ=environ, file=file)
 
-    assert (settings.listen, settings.workers, settings.log_level, settings.auth) == ("127.0.0.1:3", 2, "debug", "none")
+    assert (settings.listen, settings.workers, settings.log_level, settings.auth) == (
+        "127.0.0.1:3", 2, "debug", "accounts",
+    )  # fmt: skip
     assert settings.data == "/home/me/.local/share/dockyard/hub"
 
 
@@ -58,7 +60,12 @@ def test_a_misspelt_key_comes_with_a_suggestion() -> None:
         ("serve.listen", "::1:5000"), ("serve.listen", 5000), ("serve.workers", "-1"), ("serve.workers", True),
         ("serve.workers", "many"), ("serve.workers", "1d"),
         ("serve.upload-expiry", "12x"), ("serve.upload-expiry", True), ("serve.insecure-open", "perhaps"),
-        ("serve.auth", "magic"),
+        ("serve.auth", "magic"), ("serve.signup", "sometimes"), ("serve.trusted-proxies", "proxy.example"),
+        ("serve.trusted-proxies", "10.0.0.1/8"), ("serve.url", "hub.example"), ("serve.url", "ftp://hub.example"),
+        ("serve.url", "https://"), ("serve.url", "https://hub.example/registry"), ("serve.url", "https://me@hub.example"),
+        ("serve.url", "https://hub.example?a"), ("serve.url", "https://hub.example:x"), ("serve.url", "https://a b"),
+        ("serve.url", "https://hub.example:70000"), ("serve.url", "https://hub.example#a"),
+        ("serve.url", "//hub.example"),
         ("serve.log-level", "loud"), ("default-registry", "a/b"), ("default-registry", "plain"),
         ("insecure-registries", 3), ("insecure-registries", [1]),
     ],
@@ -74,7 +81,9 @@ def test_a_value_that_a_setting_cannot_have_is_refused_and_names_the_setting(key
         ("serve.listen", "[::1]:0", "[::1]:0"), ("serve.upload-expiry", "12h", 43200), ("serve.upload-expiry", 60, 60),
         ("serve.insecure-open", "yes", True), ("serve.sparse", False, False),
         ("insecure-registries", "a:1, b.c", ("a:1", "b.c")), ("insecure-registries", ["x.y"], ("x.y",)),
-        ("default-registry", "localhost:5000", "localhost:5000"),
+        ("default-registry", "localhost:5000", "localhost:5000"), ("serve.url", "HTTPS://Hub.Example/", "https://hub.example"),
+        ("serve.url", "http://[::1]:5000", "http://[::1]:5000"), ("serve.url", "", ""),
+        ("serve.trusted-proxies", "10.0.0.0/8, ::1", ("10.0.0.0/8", "::1")),
     ],
 )  # fmt: skip
 def test_values_are_read_from_text_and_from_toml(key: str, value: object, parsed: object) -> None:
@@ -90,6 +99,7 @@ def test_every_setting_has_help_a_key_and_an_environment_variable() -> None:
             assert entry.metadata["help"]
             assert config.setting(key) == (section, entry.name)
     assert config.environment_name("serve.log-level") == "DOCKYARD_SERVE_LOG_LEVEL"
+    assert config.environment_name("serve.admin") == "DOCKYARD_ADMIN"
 
 
 def test_the_address_is_read_apart() -> None:

@@ -293,7 +293,7 @@ def test_a_taken_port_is_said(hub: Hub, dockyard: Machine) -> None:
 
 
 def test_an_open_hub_is_refused_where_other_machines_reach_it(dockyard: Machine) -> None:
-    done = dockyard("serve", "--listen", f"0.0.0.0:{free_port()}", timeout=60)
+    done = dockyard("serve", "--auth", "none", "--listen", f"0.0.0.0:{free_port()}", timeout=60)
 
     assert done.returncode == 1
     assert "--insecure-open" in done.stderr

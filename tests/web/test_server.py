@@ -45,7 +45,18 @@ def test_the_first_line_is_an_address_that_answers(start_hub: StartHub) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_port_0_is_any_free_one(tmp_path: Path, host: str) -> None:
-    command = [DOCKYARD, "serve", "--listen", f"{host}:0", "--data", tmp_path / "data", "--workers", "1"]
+    command = [
+        DOCKYARD,
+        "serve",
+        "--listen",
+        f"{host}:0",
+        "--data",
+        tmp_path / "data",
+        "--workers",
+        "1",
+        "--auth",
+        "none",
+    ]
     server = Server(command, log=tmp_path / "log", env=plain_environment(tmp_path / "home"))
     try:
         address = server.line()
@@ -118,7 +129,8 @@ def test_a_taken_port_is_said_whoever_has_it(start_hub: StartHub, tmp_path: Path
 
 def test_an_open_hub_is_not_shown_to_others_by_accident(tmp_path: Path) -> None:
     for host in "0.0.0.0", "[::]", "192.0.2.1":
-        refused = run(DOCKYARD, "serve", "--listen", f"{host}:0", "--data", tmp_path / "data", timeout=60)
+        command = [DOCKYARD, "serve", "--auth", "none", "--listen", f"{host}:0", "--data", tmp_path / "data"]
+        refused = run(*command, timeout=60)
 
         assert refused.returncode == 1
         assert "--insecure-open" in refused.stderr
@@ -127,8 +139,8 @@ def test_an_open_hub_is_not_shown_to_others_by_accident(tmp_path: Path) -> None:
 
 def test_an_open_hub_is_shown_to_others_on_purpose(tmp_path: Path) -> None:
     port = free_port()
-    command = [DOCKYARD, "serve", "--listen", f"0.0.0.0:{port}", "--data", tmp_path / "data", "--insecure-open"]
-    server = Server(command, log=tmp_path / "log", env=plain_environment(tmp_path / "home"))
+    command = [DOCKYARD, "serve", "--listen", f"0.0.0.0:{port}", "--data", tmp_path / "data", "--auth", "none"]
+    server = Server([*command, "--insecure-open"], log=tmp_path / "log", env=plain_environment(tmp_path / "home"))
     try:
         assert server.line() == f"http://0.0.0.0:{port}"
         assert server.stop() == 0
@@ -140,8 +152,8 @@ def test_an_open_hub_is_shown_to_others_on_purpose(tmp_path: Path) -> None:
     ("flags", "said"),
     [
         (["--listen", "nowhere"], "serve.listen"),
-        (["--listen", "no.such.host.invalid:0", "--insecure-open"], "can't listen on no.such.host.invalid:0"),
-        (["--listen", "192.0.2.1:0", "--insecure-open"], "can't listen on 192.0.2.1:0"),
+        (["--listen", "no.such.host.invalid:0", "--insecure-http"], "can't listen on no.such.host.invalid:0"),
+        (["--listen", "192.0.2.1:0", "--insecure-http"], "can't listen on 192.0.2.1:0"),
         (["--auth", "ldap"], "serve.auth"),
         (["--workers", "many"], "serve.workers"),
         (["--log-level", "loud"], "serve.log-level"),

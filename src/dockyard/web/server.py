@@ -1,7 +1,8 @@
 """The server: granian with several worker processes on one data folder.
 
-The first line on stdout is the address, once it answers; logs go to stderr. SIGTERM and SIGINT end it: no new
-connection is taken, running transfers end, for :data:`GRACE_SECONDS` at most.
+The first line on stdout is the address, once it answers; where accounts have no administrator, the second one has the
+link that makes the first. Logs go to stderr. SIGTERM and SIGINT end it: no new connection is taken, running transfers
+end, for :data:`GRACE_SECONDS` at most.
 """
 
 from __future__ import annotations
@@ -10,29 +11,31 @@ import asyncio
 import contextlib
 import ctypes
 import errno
-import ipaddress
 import os
 import shutil
 import signal
 import socket
+import ssl
 import sys
 import tempfile
 import threading
 import time
 import urllib.request
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
+from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
 from dockyard.errors import SettingInvalid, Unavailable
-from dockyard.registry.content import Registry
 from dockyard.web import logs
 from dockyard.web.app import App, create_app
+from dockyard.web.exposure import check_certificate, check_exposure
+from dockyard.web.first_run import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 60
 """How long running transfers may take after the signal to end."""
+
+FIRST = "Create the first administrator: {url}/setup?code={code} (works once, for 24 hours)"
+"""The second line on stdout of a hub with accounts that has no administrator yet."""
 
 CONNECTIONS = 4096
 """Connections that one worker serves at once, idle ones included."""
@@ -64,16 +70,15 @@ _GRANIAN_LOG: dict[str, Any] = {
 
 def serve(settings: ServeSettings) -> None:
     """Serve until a signal says to end. SettingInvalid, Unavailable when it can't start; SystemExit when it fails."""
+    check_exposure(settings)
+    check_certificate(settings)
     host, port = settings.address
-    if settings.auth == "none" and not settings.insecure_open and not _is_loopback(host):
-        raise SettingInvalid(
-            f"with --auth none everybody who reaches {host} could push and delete",
-            hint="Listen on 127.0.0.1, or say --insecure-open if that is meant.",
-        )
     with _reserve(host, port) as reserved:
         address, port = reserved.getsockname()[:2]
-        # Once here, so that what is wrong with the folder is said before anything starts.
-        asyncio.run(_open_once(settings))
+        listening = _address(settings, host, port)
+        settings = replace(settings, url=settings.url or listening)
+        code = asyncio.run(prepare(settings))
+        said = [listening] if code is None else [listening, FIRST.format(url=settings.url, code=code)]
         counts = Path(tempfile.mkdtemp(prefix="dockyard-counts-"))
         server = Server(
             "dockyard",
@@ -87,6 +92,9 @@ def serve(settings: ServeSettings) -> None:
             http1_settings=HTTP1Settings(header_read_timeout=_IDLE_MILLISECONDS),
             websockets=False,
             backpressure=CONNECTIONS,
+            ssl_cert=Path(settings.tls_cert) if settings.tls_cert else None,
+            ssl_key=Path(settings.tls_key) if settings.tls_key else None,
+            ssl_protocol_min=SSLProtocols.tls12,
             respawn_failed_workers=True,
             workers_kill_timeout=GRACE_SECONDS,
             log_level=LogLevels.error,
@@ -94,7 +102,7 @@ def serve(settings: ServeSettings) -> None:
         )
         try:
             _hold_signals_over_forks()
-            server.on_startup(partial(_announce, host, port))
+            server.on_startup(partial(_announce, _probed(settings, host, port), said))
             server.serve(target_loader=partial(_load, settings, counts, os.getpid()), wrap_loader=False)
         except SystemExit:
             # Ctrl-C and systemd signal every process: a worker that ends before the first one stops it did not fail.
@@ -102,11 +110,6 @@ def serve(settings: ServeSettings) -> None:
                 raise
         finally:
             shutil.rmtree(counts, ignore_errors=True)
-
-
-async def _open_once(settings: ServeSettings) -> None:
-    registry = await Registry.open(settings)
-    await registry.close()
 
 
 def _load(settings: ServeSettings, counts: Path, parent: int) -> App:
@@ -164,15 +167,6 @@ def _let_it_end() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _reserve(host: str, port: int) -> socket.socket:
     """Take the port for ourselves; ``0`` is any free one. Unavailable where somebody has it.
 
@@ -199,27 +193,34 @@ def _reserve(host: str, port: int) -> socket.socket:
     return reserved
 
 
-def _announce(host: str, port: int) -> None:
-    """Print the address as soon as it answers."""
-    threading.Thread(target=_print_address, args=(host, port), daemon=True).start()
-
-
-def _print_address(host: str, port: int) -> None:
+def _probed(settings: ServeSettings, host: str, port: int) -> str:
+    """Where we ask ourselves whether we answer."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    while not _answers(_url(reachable, port)):
+    return _address(settings, reachable, port)
+
+
+def _address(settings: ServeSettings, host: str, port: int) -> str:
+    return f"{'https' if settings.tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _announce(url: str, said: list[str]) -> None:
+    """Print the lines as soon as the address answers."""
+    threading.Thread(target=_print_when_it_answers, args=(url, said), daemon=True).start()
+
+
+def _print_when_it_answers(url: str, said: list[str]) -> None:
+    while not _answers(url):
         time.sleep(0.01)
-    print(_url(host, port), flush=True)
+    print(*said, sep="\n", flush=True)
 
 
 def _answers(url: str) -> bool:
-    # No proxy of the environment stands between us and ourselves.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    # No proxy of the environment stands between us and ourselves, and our certificate is for another name.
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusting))
     try:
         with opener.open(f"{url}/healthz", timeout=5) as response:
             return bool(response.status == 200)
     except OSError:
         return False
-
-
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

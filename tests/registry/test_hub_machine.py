@@ -31,13 +31,16 @@ PARTLY = {"namespaces", "repositories", "blobs", "links"}
 
 
 class Hub(RuleBasedStateMachine):
-    """``blobs``, ``held`` and ``tagged`` are what a hub may show: by repository, digest and tag."""
+    """``blobs``, ``held`` and ``tagged`` are what a hub may show: by repository, digest and tag.
+
+    ``known`` are the repositories that are there, and ``pushed`` those of them that ever had a manifest.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.runner = asyncio.Runner()
-        self.blobs, self.held, self.tagged, self.pushed = {}, {}, {}, set()
+        self.blobs, self.held, self.tagged, self.known, self.pushed = {}, {}, {}, set(), set()
 
     @initialize()
     def start(self) -> None:
@@ -87,6 +90,7 @@ class Hub(RuleBasedStateMachine):
     def push(self, repository, content) -> None:
         blob = self.run(push_blob(self.hub, repository, content))
         self.blobs[repository, blob.digest] = content
+        self.known.add(repository)
 
     @rule(repository=repositories, content=layers, origin=st.none() | repositories)
     def mount(self, repository, content, origin) -> None:
@@ -97,6 +101,7 @@ class Hub(RuleBasedStateMachine):
         assert (mounted is not None) == (bool(holders) if origin is None else origin in holders)
         if mounted:
             self.blobs[repository, digest] = content
+            self.known.add(repository)
 
     @rule(repository=repositories, manifest=manifests, names=st.lists(tags, max_size=2, unique=True))
     def put(self, repository, manifest, names) -> None:
@@ -105,6 +110,7 @@ class Hub(RuleBasedStateMachine):
 
         assert error == (ManifestBlobUnknown if missing else None)
         if not missing:
+            self.known.add(repository)
             self.pushed.add(repository)
             self.held[repository, manifest.digest] = manifest
             self.tagged |= {(repository, name): manifest.digest for name in names}
@@ -142,6 +148,17 @@ class Hub(RuleBasedStateMachine):
         else:
             assert error is None
             del self.blobs[repository, digest]
+
+    @rule(repository=repositories)
+    def remove(self, repository) -> None:
+        error = self.outcome(self.hub.remove(EVERYBODY, repository))
+        known = repository in self.known
+        assert error is (None if known else NameUnknown)
+        self.known.discard(repository)
+        self.pushed.discard(repository)
+        for kept in (self.blobs, self.held, self.tagged):
+            for at in [at for at in kept if at[0] == repository]:
+                del kept[at]
 
     @rule(repository=repositories, content=layers)
     def read(self, repository, content) -> None:

@@ -217,6 +217,14 @@ class Registry:
         if entry:
             await self._journal.store(entry)
 
+    async def remove(self, actor: Actor, repository: RepositoryName) -> None:
+        """Remove the repository with all that is in it and its uploads; made anew, it is another one. NameUnknown."""
+        await self.rights.require(actor, Action.REMOVE, repository)
+        entry, uploads = await self.database.write(changes.remove, repository, actor=actor, now=self._now())
+        if entry:
+            await self._journal.store(entry)
+        await self._uploads.discard(uploads)
+
     async def mount(
         self, actor: Actor, repository: RepositoryName, digest: Digest, origin: RepositoryName | None
     ) -> Blob | None:

@@ -1,4 +1,4 @@
-"""The journal's records: each change of a tag or manifest, with all that a rebuild needs of it.
+"""The journal's records: each change of a tag, manifest or repository, with all that a rebuild needs of it.
 
 A record is one JSON object, written once. It holds a manifest's bytes and where the bytes of its blobs are, so that
 storage alone brings back every repository, tag and manifest.
@@ -56,7 +56,11 @@ class Unlink(msgspec.Struct, frozen=True, tag="unlink"):
     blob: str
 
 
-Change = Put | Untag | Delete | Unlink
+class Remove(msgspec.Struct, frozen=True, tag="remove"):
+    """The repository went with all that was in it. Its record is the last one, under the name that it had."""
+
+
+Change = Put | Untag | Delete | Unlink | Remove
 
 
 class Place(msgspec.Struct, frozen=True):

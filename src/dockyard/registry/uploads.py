@@ -120,6 +120,11 @@ class Uploads:
         session = await self._take_over(actor, repository, upload, None)
         await self._drop(upload, session.parts)
 
+    async def discard(self, sessions: Iterable[tuple[str, str]]) -> None:
+        """Drop the bytes of sessions, by id and parts, whose rows are gone."""
+        for upload, parts in sessions:
+            await self._blobs.discard(upload, parts)
+
     async def expire(self, age: int) -> int:
         """Drop the sessions untouched for ``age`` seconds, and bytes that no session knows; return how many."""
         since = self._now() - age * 1000
@@ -151,7 +156,9 @@ class Uploads:
     async def _hold(self, session: catalog.Session, algorithms: Iterable[str]) -> AsyncIterator[_Hold]:
         def guard() -> None:
             row = self._database.look_up_here(catalog.GENERATION, session.id)
-            if row is None or row[0] != session.generation:
+            if row is None:
+                raise catalog.ended(session.id)
+            if row[0] != session.generation:
                 raise catalog.overtaken(session.id)
 
         try:

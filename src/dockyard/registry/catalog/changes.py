@@ -1,4 +1,4 @@
-"""Every change of tags and manifests: checked, applied, and recorded for the journal in the same transaction.
+"""Every change of content: checked, applied, and recorded for the journal in the same transaction.
 
 ``apply`` is all that a change does to the tables. It is called for a change that happens, and for one read back
 from the journal: a rebuilt database is the one that was lost.
@@ -13,8 +13,8 @@ from sqlalchemy import insert, select, update
 from dockyard.errors import ManifestUnknown, NameUnknown, Unsupported
 from dockyard.oci.digest import Digest
 from dockyard.oci.manifest import Manifest
-from dockyard.registry.catalog import audit, blobs, manifests, repositories, tags
-from dockyard.registry.records import Change, Delete, Entry, Kept, Place, Put, Record, Unlink, Untag, encode
+from dockyard.registry.catalog import access, audit, blobs, manifests, removal, repositories, tags, uploads
+from dockyard.registry.records import Change, Delete, Entry, Kept, Place, Put, Record, Remove, Unlink, Untag, encode
 from dockyard.registry.schema import changes, pushes
 
 if TYPE_CHECKING:
@@ -91,10 +91,25 @@ def unlink(connection: Connection, repository: RepositoryName, name: Digest, *, 
     return _happen(connection, at, Unlink(digest), actor, now)
 
 
+def remove(
+    connection: Connection, repository: RepositoryName, *, actor: Actor, now: int
+) -> tuple[Entry | None, list[tuple[str, str]]]:
+    """Remove the repository with all that is in it; return also its uploads, whose bytes are to go. NameUnknown."""
+    at = _known(connection, repository)
+    ended = uploads.of(connection, at)
+    access.raise_version(connection)
+    if repositories.was_pushed_to(connection, repository):
+        return _happen(connection, at, Remove(), actor, now), ended
+    audit.note_at(connection, actor, "repository.remove", at, now=now)
+    removal.remove(connection, at, now)
+    return None, ended  # the journal knows nothing of it
+
+
 def restore(connection: Connection, records: Iterable[Record]) -> None:
     """Let recorded changes happen once more, each repository's in the order of its revisions."""
     for record in records:
         place = record.repository
+        removal.make_way(connection, place.id, place.name, record.at)
         repositories.restore(
             connection,
             id=place.id,
@@ -130,6 +145,8 @@ def apply(connection: Connection, repository: int, record: Record) -> None:
             manifests.remove(connection, repository, change.digest)
         case Unlink():
             blobs.remove_link(connection, repository, change.blob)
+        case Remove():
+            removal.remove(connection, repository, at)
 
 
 def unstored(connection: Connection, limit: int) -> list[Entry]:
@@ -153,9 +170,9 @@ def _happen(connection: Connection, repository: int, change: Change, actor: Acto
     record = Record(place, revision, now, actor.id, change)
     raw = encode(record)
     connection.execute(insert(changes), {"repository": repository, "revision": revision, "at": now, "record": raw})
-    apply(connection, repository, record)
     action, detail = _described(change)
     audit.note_at(connection, actor, action, repository, now=now, detail=detail)
+    apply(connection, repository, record)
     return Entry(repository, revision, raw)
 
 
@@ -170,6 +187,8 @@ def _described(change: Change) -> tuple[str, dict[str, object]]:
             return "manifest.delete", {"digest": change.digest}
         case Unlink():
             return "blob.delete", {"digest": change.blob}
+        case Remove():
+            return "repository.remove", {}
 
 
 def _known(connection: Connection, repository: RepositoryName) -> int:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select, update
 
+from dockyard.registry import access as rules
+from dockyard.registry.access import Action
 from dockyard.registry.catalog import access, audit
 from dockyard.registry.catalog.conflicts import insert_new
 from dockyard.registry.schema import accounts, namespaces, repositories
@@ -25,7 +27,11 @@ def find(connection: Connection, name: RepositoryName) -> int | None:
 def ensure(connection: Connection, name: RepositoryName, actor: Actor, now: int) -> int:
     """The id of the repository, which is made where there is none, as its namespace's account wants new ones."""
     known = find(connection, name)
-    return make(connection, name, actor, now) if known is None else known
+    if known is not None:
+        return known
+    # It may have been there when the actor was let in by a right on it, and have been removed since.
+    rules.require(actor, Action.PUSH, access.place(connection, actor.id, name))
+    return make(connection, name, actor, now)
 
 
 def make(

@@ -71,10 +71,7 @@ def take_over(
     query = select(uploads, repository_rows.c.name).join(repository_rows).where(chosen)
     row = connection.execute(query).one_or_none()
     if row is None or row.name != repository or row.actor != actor:
-        raise BlobUploadUnknown(
-            f"there is no upload {id} to {repository}",
-            hint="It was finished, cancelled or has expired. Send the blob again only where HEAD does not find it.",
-        )
+        raise ended(id)
     if start is not None and start != row.offset:
         raise RangeInvalid(f"the chunk starts at {start}, and the upload stands at {row.offset}", offset=row.offset)
     connection.execute(update(uploads).where(chosen).values(generation=row.generation + 1, touched=now))
@@ -84,17 +81,35 @@ def take_over(
 def move(
     connection: Connection, session: Session, offset: int, states: Mapping[str, bytes | None], parts: str, now: int
 ) -> None:
-    """Say that ``offset`` bytes are durable, and what their hashes are. UploadTaken when another holds the session."""
+    """Say that ``offset`` bytes are durable, and what their hashes are. UploadTaken when another holds the session.
+
+    BlobUploadUnknown when it ended.
+    """
     chosen = update(uploads).where(uploads.c.id == session.id, uploads.c.generation == session.generation)
     values = {"offset": offset, "parts": parts, "touched": now}
     values |= {"sha256": states.get("sha256"), "sha512": states.get("sha512")}
     if not connection.execute(chosen.values(values)).rowcount:
-        raise overtaken(session.id)
+        there = connection.scalar(select(uploads.c.generation).where(uploads.c.id == session.id))
+        raise ended(session.id) if there is None else overtaken(session.id)
 
 
 def overtaken(id: str) -> UploadTaken:
     """The error of a request whose session another one took."""
     return UploadTaken(f"another request took over upload {id}")
+
+
+def ended(id: str) -> BlobUploadUnknown:
+    """The error of a request whose session is not there, or not there any more."""
+    return BlobUploadUnknown(
+        f"there is no upload {id} here",
+        hint="It was finished, cancelled or has expired. Send the blob again only where HEAD does not find it.",
+    )
+
+
+def of(connection: Connection, repository: int) -> list[tuple[str, str]]:
+    """Ids and parts of the repository's sessions."""
+    query = select(uploads.c.id, uploads.c.parts).where(uploads.c.repository == repository)
+    return [(row.id, row.parts) for row in connection.execute(query)]
 
 
 def remove(connection: Connection, id: str) -> bool:
@@ -105,8 +120,11 @@ def remove(connection: Connection, id: str) -> bool:
 def finish(connection: Connection, session: Session, digest: str, asked: Digest, size: int, key: str, now: int) -> str:
     """Turn the session into a blob that its repository shows; return the key that the blob has.
 
-    That is another than ``key`` where the same bytes were here before.
+    That is another than ``key`` where the same bytes were here before. BlobUploadUnknown: the repository was removed.
     """
+    removed = select(repository_rows.c.removed).where(repository_rows.c.id == session.repository)
+    if connection.scalar(removed) is not None:
+        raise ended(session.id)
     # Whoever came for the session after its bytes had become the blob found none, and ended it: the blob is as good.
     remove(connection, session.id)
     winner = blobs.add(connection, digest, size, key, now)

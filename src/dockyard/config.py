@@ -213,7 +213,9 @@ def _parse_number(value: Any) -> int:
     return int(value)
 
 
-def _parse_duration(value: Any) -> int:
+def parse_duration(value: Any) -> int:
+    """Seconds, written as a number of them or as ``90s``, ``15m``, ``12h`` or ``7d``. ValueError."""
+    """Seconds in a text such as ``90``, ``12h`` or ``7d``; raise ValueError, which says what is wrong."""
     match = _DURATION.fullmatch(str(value))
     if isinstance(value, bool) or not match:
         raise ValueError(f"{value!r} is not a number of seconds, or of s, m, h or d such as 12h")
@@ -259,7 +261,7 @@ def _parse_url(value: Any) -> str:
 
 
 _READERS: dict[str, Any] = {
-    "serve.upload-expiry": _parse_duration,
+    "serve.upload-expiry": parse_duration,
     "serve.url": _parse_url,
     "build.cache-size": _parse_size,
 }

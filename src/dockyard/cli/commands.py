@@ -89,6 +89,26 @@ CONFIG = Branch(
     {"list": "ls"},
 )
 
+ADMIN = Branch(
+    "Administer a hub on the machine that has its folder",
+    {
+        "audit": Entry("dockyard.cli.admin:audit", "List who changed what, when and from where, the newest first"),
+        "user": Branch(
+            "Manage users",
+            {
+                "add": Entry("dockyard.cli.admin:add", "Make a user"),
+                "block": Entry("dockyard.cli.admin:block", "Keep a user out, and remove nothing"),
+                "ls": Entry("dockyard.cli.admin:ls", "List users"),
+                "password": Entry("dockyard.cli.admin:password", "Give a user another password"),
+                "rm": Entry("dockyard.cli.admin:rm", "Remove a user"),
+                "unblock": Entry("dockyard.cli.admin:unblock", "Let a blocked user in again"),
+            },
+            {"list": "ls", "remove": "rm"},
+        ),
+    },
+    {},
+)
+
 COMPLETION = Branch(
     "Generate the completion script for a shell",
     {
@@ -99,9 +119,78 @@ COMPLETION = Branch(
     {},
 )
 
+REPO = Branch(
+    "Manage the repositories of a hub",
+    {
+        "collaborators": Entry(
+            "dockyard.cli.repositories:collaborators", "List who has been given a right on a repository"
+        ),
+        "create": Entry("dockyard.cli.repositories:create", "Create a repository"),
+        "grant": Entry("dockyard.cli.repositories:grant", "Give a user or robot a right on a repository"),
+        "inspect": Entry(
+            "dockyard.cli.repositories:inspect", "Display detailed information on one or more repositories"
+        ),
+        "ls": Entry("dockyard.cli.repositories:ls", "List the repositories of a hub that you may read"),
+        "revoke": Entry("dockyard.cli.repositories:revoke", "Take a user's or robot's right on a repository away"),
+        "rm": Entry("dockyard.cli.repositories:rm", "Remove one or more repositories with all their tags and images"),
+        "set": Entry("dockyard.cli.repositories:set_", "Change who may read a repository, or its description"),
+    },
+    {"list": "ls", "remove": "rm"},
+)
+
+ORG = Branch(
+    "Manage organisations of a hub",
+    {
+        "add": Entry("dockyard.cli.organisations:add", "Make a user a member of an organisation, or an owner"),
+        "create": Entry("dockyard.cli.organisations:create", "Create an organisation, which you own"),
+        "ls": Entry("dockyard.cli.organisations:ls", "List the organisations that you are in"),
+        "members": Entry("dockyard.cli.organisations:members", "List the members of an organisation"),
+        "remove": Entry("dockyard.cli.organisations:remove", "Take a user out of an organisation and its teams"),
+        "rm": Entry("dockyard.cli.organisations:rm", "Remove one or more organisations that have no repositories"),
+    },
+    {"list": "ls"},
+)
+
+TEAM = Branch(
+    "Manage teams of an organisation",
+    {
+        "add": Entry("dockyard.cli.teams:add", "Put a member of the organisation into a team"),
+        "create": Entry("dockyard.cli.teams:create", "Create a team"),
+        "grant": Entry("dockyard.cli.teams:grant", "Give a team a right on a repository of its organisation"),
+        "ls": Entry("dockyard.cli.teams:ls", "List the teams of an organisation"),
+        "members": Entry("dockyard.cli.teams:members", "List the members of a team"),
+        "remove": Entry("dockyard.cli.teams:remove", "Take a user out of a team"),
+        "repositories": Entry("dockyard.cli.teams:repositories", "List the repositories that a team has a right on"),
+        "revoke": Entry("dockyard.cli.teams:revoke", "Take a team's right on a repository away"),
+        "rm": Entry("dockyard.cli.teams:rm", "Remove one or more teams, with the rights that they give"),
+    },
+    {"list": "ls", "repos": "repositories"},
+)
+
+ROBOT = Branch(
+    "Manage robots: accounts for machines",
+    {
+        "create": Entry("dockyard.cli.robots:create", "Create a robot, and print its password"),
+        "ls": Entry("dockyard.cli.robots:ls", "List the robots of a namespace"),
+        "rm": Entry("dockyard.cli.robots:rm", "Remove one or more robots"),
+    },
+    {"list": "ls", "remove": "rm"},
+)
+
+TOKEN = Branch(
+    "Manage your personal access tokens",
+    {
+        "create": Entry("dockyard.cli.tokens:create", "Create a personal access token, and print it"),
+        "ls": Entry("dockyard.cli.tokens:ls", "List your personal access tokens, and the logins that clients keep"),
+        "rm": Entry("dockyard.cli.tokens:rm", "Revoke one or more tokens or logins"),
+    },
+    {"list": "ls", "remove": "rm"},
+)
+
 ROOT = Branch(
     "Images from one hub to the next, without a daemon",
     {
+        "admin": ADMIN,
         "build": _BUILD,
         "builder": BUILDER,
         "completion": COMPLETION,
@@ -119,14 +208,20 @@ ROOT = Branch(
         "login": Entry("dockyard.cli.login:login", "Log in to a registry"),
         "logout": Entry("dockyard.cli.login:logout", "Log out from a registry"),
         "manifest": MANIFEST,
+        "org": ORG,
         "pull": _PULL,
         "push": _PUSH,
+        "repo": REPO,
         "rmi": _RM,
+        "robot": ROBOT,
         "save": _SAVE,
+        "search": Entry("dockyard.cli.search:search", "Search a hub for repositories"),
         "serve": Entry("dockyard.cli.serve:serve", "Run a hub: a registry on this machine"),
         "system": SYSTEM,
         "tag": _TAG,
-        "tags": Entry("dockyard.cli.copying:tags", "List the tags of a repository in its registry"),
+        "tags": Entry("dockyard.cli.tags:tags", "List the tags of a repository in its registry, or remove some"),
+        "team": TEAM,
+        "token": TOKEN,
         "version": Entry("dockyard.cli.system:version", "Show the version"),
     },
     {},

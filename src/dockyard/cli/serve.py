@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dockyard.cli.grammar import command
-from dockyard.config import ServeSettings, load_file, resolve
+from dockyard.cli.hub_folder import hub_settings
 
 if TYPE_CHECKING:
     from dockyard.cli.session import Session
@@ -40,9 +39,7 @@ def serve(session: Session, /, config: str | None, **flags: Any) -> None:
     It prints its address once it answers, logs to stderr, and runs until SIGTERM or
     Ctrl-C.
     """
-    named = config or session.environ.get("DOCKYARD_SERVE_CONFIG")
-    file = load_file(Path(named), must_exist=True) if named else session.file
-    settings = resolve(ServeSettings, flags=flags, environ=session.environ, file=file)
+    settings = hub_settings(session, flags, config)
     # Not at the top: the web's libraries cost every other command its start.
     from dockyard.web.server import serve as serve_hub
 

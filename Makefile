@@ -27,7 +27,7 @@ check: .venv/.installed-for-tests ## lint, types, import rules and the fast test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(PYTEST) -q -n 2 -m "not slow and not alone" $(FAST)
+	$(PYTEST) -q -n 2 -m "not slow and not alone" --hypothesis-profile quick $(FAST)
 
 coverage: .venv/.installed-for-tests ## which lines and branches the fast tests reach
 	$(PYTEST) -q -n 2 -m "not slow and not alone" $(FAST) --cov --cov-report=term:skip-covered

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # How long an example takes says something of the machine, not of us.
 settings.register_profile("dockyard", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=20)  # for `make check`
 settings.load_profile("dockyard")
 
 

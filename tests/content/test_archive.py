@@ -256,6 +256,7 @@ async def test_several_images_are_told_apart(opened: Callable[[bytes], Archive])
         await archive.manifest("app:3")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", make.KINDS)
 @pytest.mark.parametrize("form", ["docker", "oci"])
 async def test_ours_are_read_back_and_are_the_same_every_time(

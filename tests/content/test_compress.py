@@ -82,6 +82,7 @@ def test_compression_is_told_from_the_first_bytes() -> None:
     assert [compression(head) for head in heads] == ["", "gzip", "zstd", "zstd", ""]
 
 
+@pytest.mark.slow
 def test_a_bomb_is_refused() -> None:
     data = subprocess.run(
         "head -c 2000000000 /dev/zero | zstd -c --no-progress", shell=True, stdout=subprocess.PIPE, check=True

@@ -155,6 +155,7 @@ def test_a_blob_that_is_not_made_of_frames_has_none(tmp_path: Path, data: bytes)
     assert listed(tmp_path, data) == []
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(at=st.integers(0, 10_000), value=st.binary(min_size=1, max_size=8), compression=st.sampled_from(BOTH))
 def test_listing_a_damaged_blob_ends_with_frames_inside_of_it(
@@ -196,6 +197,7 @@ def test_a_changed_file_of_many_leaves_nearly_all_frames_as_they_were(
         assert sum(map(len, same)) >= 0.998 * len(second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mean", [200, 2000, 30_000])
 def test_frames_have_their_target_in_the_mean_whatever_the_files_sizes(tmp_path: Path, mean: int) -> None:
     found = listed(tmp_path, members(many_files(20_000_000 // (mean + 512), mean)))
@@ -215,6 +217,7 @@ def test_a_big_file_is_cut_at_the_same_places_wherever_it_is(tmp_path: Path) -> 
     assert bytes_of(first, ours[1:]) == bytes_of(second, theirs[-6:])
 
 
+@pytest.mark.slow
 def test_bytes_inserted_in_a_big_file_change_the_rest_of_that_file_alone(tmp_path: Path) -> None:
     big = os.urandom(20 * TARGET)
     changed = bytearray(big)
@@ -291,6 +294,7 @@ def test_leaving_in_the_middle_ends_all_threads() -> None:
     assert threading.active_count() == before
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_however_slow_the_sink_is() -> None:
     tracemalloc.start()
     with Frames(lambda _: time.sleep(0.01), threads=2) as made:

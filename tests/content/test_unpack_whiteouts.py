@@ -28,6 +28,8 @@ from dockyard.content.tree_removal import remove_tree
 from dockyard.content.unpack import apply_layer, settle_layer
 from dockyard.errors import ArchiveInvalid
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Case:

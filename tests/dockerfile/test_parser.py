@@ -228,6 +228,7 @@ def test_a_file_that_is_too_large_or_no_text_is_refused() -> None:
         parse("FROM a\nRUN \udcff")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["x", '"', "'", "${", "\\ ", "<<", "<<a ", "[", "'a' ", "--a ", "\\"])
 def test_a_long_line_takes_no_more_than_its_length_in_time(part: str) -> None:
     for start in ("RUN <<E ", "RUN --mount=", "ENV A=", "COPY "):

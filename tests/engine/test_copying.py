@@ -362,6 +362,7 @@ def test_an_archives_file_takes_the_place_of_what_is_in_its_way(context: Path, c
     assert list(copy("a.tar", to="/x", add=True, into=stage(x=folder(), x__d=folder()))) == ["x/d"]
 
 
+@pytest.mark.slow
 def test_an_archive_or_a_destination_that_is_far_too_deep_ends_with_an_error(context: Path, copy: Copier) -> None:
     (context / "deep.tar").write_bytes(archive(("d/" * 5000 + "f", FILE, "x")))
 

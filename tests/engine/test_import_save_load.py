@@ -105,6 +105,7 @@ def test_a_hard_link_that_climbs_out_is_refused(engine: Engine) -> None:
         engine.import_(io.BytesIO(out.getvalue()))
 
 
+@pytest.mark.slow
 def test_importing_takes_the_same_memory_however_large_the_file_system_is(engine: Engine) -> None:
     block = os.urandom(1 << 20)
 
@@ -130,6 +131,7 @@ def test_importing_takes_the_same_memory_however_large_the_file_system_is(engine
     assert peak < 24 << 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", make.KINDS)
 @pytest.mark.parametrize("form", ["docker", "oci"])
 async def test_a_saved_image_is_loaded_with_the_same_id_and_manifest(

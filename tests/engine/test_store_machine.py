@@ -26,6 +26,8 @@ from dockyard.engine.engine import Engine
 from dockyard.engine.naming import full_name
 from dockyard.errors import Conflict, ImageUnknown
 
+pytestmark = pytest.mark.slow
+
 WORDS = ("one", "two", "three")
 TAGS = ("app:v1", "app:v2", "localhost:5000/app:v1", "other:latest")
 

@@ -7,11 +7,24 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
+
+from dockyard.registry.access import Right
+
+Moment = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 AccountKind = Literal["user", "organisation", "robot"]
 RightName = Literal["read", "write", "admin"]
 ScopeName = Literal["read", "write", "delete", "admin"]
+
+
+_RIGHTS: dict[Right, RightName] = {Right.READ: "read", Right.WRITE: "write", Right.ADMIN: "admin"}
+
+
+def right_name(right: int) -> RightName:
+    """What people call a right. KeyError for none."""
+    return _RIGHTS[Right(right)]
 
 
 def moment(milliseconds: int) -> dt.datetime:
@@ -31,7 +44,7 @@ class Profile:
     name: str
     kind: AccountKind
     full_name: str
-    created: dt.datetime
+    created: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +57,7 @@ class OwnAccount:
     default_private: bool
     administrator: bool
     second_factor: bool
-    created: dt.datetime
+    created: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +69,8 @@ class User:
     email: str
     administrator: bool
     second_factor: bool
-    blocked: dt.datetime | None
-    created: dt.datetime
+    blocked: Moment | None
+    created: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +80,7 @@ class Organisation:
     name: str
     full_name: str
     default_private: bool
-    created: dt.datetime
+    created: Moment
     role: Literal["owner", "member"] | None
 
 
@@ -87,7 +100,7 @@ class Team:
     organisation: str
     members: int
     repositories: int
-    created: dt.datetime
+    created: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +127,8 @@ class Repository:
     name: str
     private: bool
     description: str
-    created: dt.datetime
-    pushed: dt.datetime | None
+    created: Moment
+    pushed: Moment | None
     tags: int
     right: RightName
 
@@ -128,9 +141,9 @@ class PersonalToken:
     kind: Literal["personal", "login"]
     name: str
     scopes: list[ScopeName]
-    created: dt.datetime
-    expires: dt.datetime | None
-    used: dt.datetime | None
+    created: Moment
+    expires: Moment | None
+    used: Moment | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +159,9 @@ class Session:
     """A browser that is signed in."""
 
     id: int
-    created: dt.datetime
-    used: dt.datetime
-    expires: dt.datetime
+    created: Moment
+    used: Moment
+    expires: Moment
     address: str
     agent: str
     current: bool
@@ -170,9 +183,9 @@ class Robot:
     name: str
     namespace: str
     grants: list[Grant]
-    created: dt.datetime
-    expires: dt.datetime | None
-    used: dt.datetime | None
+    created: Moment
+    expires: Moment | None
+    used: Moment | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +213,8 @@ class Invitation:
     organisation: str | None
     as_owner: bool
     inviter: str
-    created: dt.datetime
-    expires: dt.datetime
+    created: Moment
+    expires: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +231,7 @@ class AuditEntry:
     """One change: who did what to what, when and from where. ``actor`` is ``""`` where nobody was signed in."""
 
     id: int
-    at: dt.datetime
+    at: Moment
     actor: str
     action: str
     target: str

@@ -15,9 +15,10 @@ from starlette.routing import Route
 
 from dockyard.errors import DockyardError
 from dockyard.registry.hub import Hub
-from dockyard.web import v2
+from dockyard.web import token, v2
 from dockyard.web.addresses import address_of, networks
 from dockyard.web.exchange import Exchange
+from dockyard.web.json import api
 from dockyard.web.metrics import Metrics
 from dockyard.web.refusals import status_of
 from dockyard.web.routing import Kind
@@ -52,6 +53,9 @@ class App:
         self._trusted = networks(settings.trusted_proxies)
         self._metrics = Metrics(counts)
         self._exchange = Exchange(self._metrics, v2.answer, v2.HEADERS)
+        self._tokens = Exchange(self._metrics, token.answer, token.HEADERS)
+        self._api = Exchange(self._metrics, api.answer, api.HEADERS)
+        self._with_accounts = settings.auth == "accounts"
         routes = [
             Route("/", self._about),
             Route("/healthz", self._healthy),
@@ -67,6 +71,10 @@ class App:
             scope["client"] = address_of(scope, self._trusted), 0
         if scope["type"] == "http" and scope["path"].startswith("/v2"):
             await self._exchange(self.hub, scope, receive, send)
+        elif scope["type"] == "http" and self._with_accounts and scope["path"].startswith(api.PREFIX):
+            await self._api(self.hub, scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == "/token" and self._settings.auth == "accounts":
+            await self._tokens(self.hub, scope, receive, send)
         elif scope["type"] == "http":
             await self._others(scope, receive, self._counting(scope, send))
         else:

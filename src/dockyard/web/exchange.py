@@ -110,6 +110,7 @@ class Exchange:
             received=request.received,
             sent=sent,
             client=client[0] if client else "",
+            user=request.actor.name or "",
             agent=(request.header(b"user-agent") or "")[:200],
         )
 
@@ -130,8 +131,8 @@ async def _send(request: Request, response: Response, headers: list[tuple[bytes,
     """Send the answer; return the bytes of its body."""
     body = response.body
     size = len(body) if isinstance(body, bytes) else response.size
-    if response.status not in _BODILESS:
-        headers.append((b"content-length", b"%d" % (size or 0)))
+    if response.status not in _BODILESS and size is not None:
+        headers.append((b"content-length", b"%d" % size))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     if request.method == "HEAD":
         await send({"type": "http.response.body", "body": b""})

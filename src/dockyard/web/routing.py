@@ -24,6 +24,8 @@ class Kind(enum.Enum):
     UPLOADS = "uploads"  # where sessions start
     UPLOAD = "upload"  # one session
     REFERRERS = "referrers"
+    TOKEN = "token"  # the token service
+    API = "api"  # the JSON API
     OTHER = "other"  # nothing of the distribution API
 
     # Enum's own hash is a Python function, and one of these is in the key of every dispatch.

@@ -1,0 +1,74 @@
+"""Who asks the JSON API: a password or token in ``Authorization``, or a session's cookie with its CSRF token."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from starlette.requests import cookie_parser
+
+from dockyard.errors import Unauthenticated
+from dockyard.registry.access import ANONYMOUS, Kind
+from dockyard.web.json.endpoint import Ask
+
+if TYPE_CHECKING:
+    from dockyard.registry.hub import Hub
+    from dockyard.web.messages import Request
+
+SESSION = "dockyard_session"
+
+
+def session_cookie(url: str) -> str:
+    """What the cookie of a session is called where the hub is at ``url``: no plain page can set the one of https."""
+    return f"__Host-{SESSION}" if url.startswith("https:") else SESSION
+
+
+async def identify(hub: Hub, request: Request) -> Ask:
+    """Find out who asks. Unauthenticated where credentials are wrong; TooMany where they were too often."""
+    authorization = request.header(b"authorization")
+    if authorization is not None:
+        scheme, _, value = authorization.partition(" ")
+        if scheme.lower() == "bearer":
+            return Ask(hub, await hub.credentials.token(value.strip(), address=request.address))
+        if scheme.lower() == "basic":
+            user, password = _basic(value)
+            return Ask(hub, await hub.credentials.basic(user, password, address=request.address))
+        raise Unauthenticated("log in with a password or a token", hint="Authorization is Basic or Bearer here.")
+    cookie, csrf = _cookie(hub, request), request.header(b"x-csrf-token")
+    if cookie and csrf:
+        found = await hub.sessions.actor(cookie, address=request.address)
+        # Any page can have a browser send the cookie along; only ours know the other half.
+        if found and hmac.compare_digest(found[1].encode(), csrf.encode()):
+            return Ask(hub, found[0], cookie)
+    return Ask(hub, replace(ANONYMOUS, address=request.address))
+
+
+def require_somebody(ask: Ask) -> None:
+    """Raise Unauthenticated where nobody said who they are."""
+    if ask.actor.kind is Kind.ANONYMOUS:
+        raise Unauthenticated("authentication required")
+
+
+def challenge(hub: Hub, request: Request) -> list[tuple[bytes, bytes]]:
+    """The header beside a 401. A browser with a session gets none: it would ask its user for a password."""
+    if request.header(b"authorization") is None and (_cookie(hub, request) or request.header(b"x-csrf-token")):
+        return []
+    return [(b"www-authenticate", b'Basic realm="dockyard", charset="UTF-8"')]
+
+
+def _cookie(hub: Hub, request: Request) -> str | None:
+    cookies = cookie_parser(request.header(b"cookie") or "")
+    return cookies.get(session_cookie(hub.settings.url))
+
+
+def _basic(value: str) -> tuple[str, str]:
+    try:
+        user, colon, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        colon = ""
+    if not colon:
+        raise Unauthenticated("the credentials in Authorization can't be read")
+    return user, password

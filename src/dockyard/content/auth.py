@@ -29,6 +29,10 @@ Scopes = frozenset[str]
 CLIENT_ID = "dockyard"
 DEFAULT_LIFE = 60.0
 """Seconds that a token lasts where its answer does not say."""
+INCORRECT = "unauthorized: incorrect username or password"
+"""What docker says of credentials that are refused, whatever the registry said."""
+SECOND_FACTOR = "personal access token"
+"""Words of a refusal that is about more than a wrong password, so that it is shown: a second factor is on."""
 MARGIN = 5.0
 """Seconds before its end at which a token is no longer used."""
 
@@ -65,6 +69,7 @@ class Auth:
         self.scheme = "https"  # of the registry's own URL; the client says so once it knows
         self.offline = False  # ask for an identity token too, as `docker login` does
         self.identity_token = ""  # what the token service gave for later
+        self.direct = False  # prove who asks with the login itself, as a hub's JSON API has it
         self._bearer: Challenge | None = None
         self._basic = False
         self._login: Login | None = None
@@ -83,6 +88,12 @@ class Auth:
 
     async def header(self, scopes: Scopes) -> str | None:
         """The header's value for requests that need ``scopes``, or ``None`` to ask without."""
+        if self.direct:
+            # A password goes as it is only to whom it may: a registry that takes Basic says so.
+            login = await self.login() if self._basic else None
+            if login and login.identity_token:
+                return f"Bearer {login.identity_token}"
+            return _basic(login.username, login.password) if login else None
         if self._bearer:
             return f"Bearer {(await self._token(self._bearer, scopes)).text}"
         if self._basic and (login := await self.login()):
@@ -168,11 +179,13 @@ class Auth:
     def _refused_by_service(
         self, status: int, headers: Mapping[str, str], body: bytes, login: Login | None
     ) -> Exception:
-        error = refusal(status, headers, body, where=f"the token service of {self.registry}")
+        where = f"the token service of {self.registry}"
+        error = refusal(status, headers, body, where=where)
         if status == 401 and login:
+            said = error.message.removeprefix(f"{where}: ")
+            why = said if SECOND_FACTOR in said else INCORRECT
             return Unauthenticated(
-                f"{self.registry}: unauthorized: incorrect username or password",
-                hint=f"Log in again: dockyard login {self.registry}",
+                f"{self.registry}: {why}", hint=f"Log in again: dockyard login {self.registry}", detail=why
             )
         return error
 

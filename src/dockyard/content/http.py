@@ -17,7 +17,7 @@ import aiohttp
 from yarl import URL
 
 from dockyard.content import trust
-from dockyard.content.auth import CATALOG, Auth, Scopes
+from dockyard.content.auth import CATALOG, INCORRECT, Auth, Scopes
 from dockyard.content.challenges import parse_challenges
 from dockyard.content.credentials import Credentials, FixedLogin, Login
 from dockyard.content.failures import failure
@@ -118,7 +118,7 @@ class RegistryClient:
         try:
             await self.ping()
         except Unauthenticated as error:
-            raise Unauthenticated(f"{self.registry}: unauthorized: incorrect username or password") from error
+            raise Unauthenticated(f"{self.registry}: {error.detail or INCORRECT}") from error
         login, token = await self.auth.login(), self.auth.identity_token
         return Login(login.username, identity_token=token) if login and token else None
 

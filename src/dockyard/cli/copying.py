@@ -1,4 +1,4 @@
-"""``dockyard copy`` and ``tags``: images from anywhere to anywhere, and what a registry has."""
+"""``dockyard copy``: images from anywhere to anywhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from dockyard.cli.arguments import platform_option
-from dockyard.cli.failures import plain
 from dockyard.cli.grammar import Misused, command
 from dockyard.cli.places import Place, opened_sink, opened_source, parse_destination, parse_source
 from dockyard.cli.progress import COPY, progress
@@ -67,26 +66,6 @@ def copy(
         parts += [f"{count} {what}"] if count else []
     click.echo(f"Digest: {done.manifest.digest}")
     click.echo(f"Copied to {destination}: {', '.join(parts)}")
-
-
-@command("[OPTIONS] REPOSITORY")
-@click.argument("repository")
-@click.option("--insecure", is_flag=True, help="Allow plain HTTP and any certificate")
-@click.pass_obj
-def tags(session: Session, repository: str, insecure: bool) -> None:
-    """List the tags of a repository in its registry"""
-    import asyncio
-
-    named = session.reference(repository)
-    if named.tag or named.digest:
-        raise Invalid(f"{repository!r} names an image, not a repository", hint=f"Try: dockyard tags {named.name}")
-
-    async def show() -> None:
-        async with session.registry(named.registry, insecure=insecure) as client:
-            async for tag in client.repository(named.repository).tags():
-                click.echo(plain(tag))
-
-    asyncio.run(show())
 
 
 async def _copy(

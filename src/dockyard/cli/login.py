@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from dockyard.cli.grammar import command
+from dockyard.cli.hubs import host_in
 from dockyard.cli.session import Session
-from dockyard.errors import Invalid, NameInvalid, Unauthenticated
-from dockyard.oci.reference import DOCKER_HUB, parse_reference
+from dockyard.errors import Invalid, Unauthenticated
+from dockyard.oci.reference import DOCKER_HUB
 
 if TYPE_CHECKING:
     from dockyard.content.credentials import DockerConfig, Login
@@ -79,19 +80,7 @@ def logout(session: Session, server: str | None) -> None:
 
 
 def _host(session: Session, server: str | None) -> str:
-    """The registry's host in what people type, which may be a URL."""
-    if not server:
-        return session.settings.default_registry
-    host = server.removeprefix("https://").removeprefix("http://").split("/", 1)[0]
-    try:
-        named = parse_reference(f"{host}/name").registry
-    except NameInvalid:
-        named = ""
-    if host == "registry-1.docker.io":
-        return DOCKER_HUB
-    if named != host and host != "index.docker.io":
-        raise NameInvalid(f"{server!r} is not a registry's host", hint="Write it as localhost:5000 or hub.example.com.")
-    return named
+    return host_in(server) if server else session.settings.default_registry
 
 
 def _try_again(session: Session, host: str, known: Login, kept: DockerConfig, insecure: bool) -> bool:

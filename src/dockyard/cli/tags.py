@@ -1,0 +1,88 @@
+"""``dockyard tags``: what a registry has in a repository, and ``tags rm``, which takes a tag away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from dockyard.cli import hubs
+from dockyard.cli.failures import plain
+from dockyard.cli.grammar import Misused, command
+from dockyard.cli.output import LIST_FORMAT, Columns, lines
+from dockyard.cli.session import Session
+from dockyard.errors import Invalid, NameUnknown, NotFound, Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@command("[OPTIONS] REPOSITORY | rm REPOSITORY:TAG [REPOSITORY:TAG...]")
+@click.argument("words", nargs=-1, required=True, metavar="REPOSITORY | rm REPOSITORY:TAG")
+@click.option("--format", "form", default="", metavar="string", help=LIST_FORMAT)
+@click.option("--insecure", is_flag=True, help="Allow plain HTTP and any certificate")
+@click.pass_obj
+def tags(session: Session, words: Sequence[str], form: str, insecure: bool) -> int:
+    """List the tags of a repository in its registry, or remove some
+
+      dockyard tags hub.example.com/team/app
+      dockyard tags rm hub.example.com/team/app:1.0 hub.example.com/team/app:1.1
+
+    Removing takes the tag away; what it named stays as long as another tag names it.
+    Docker Hub and docker-registry do not remove single tags. The tags of a repository
+    that is called rm itself are listed by: dockyard tags rm
+    """
+    first, *more = words
+    if first == "rm" and more:
+        return hubs.each(more, form, lambda text: _remove(session, text, insecure))
+    if more:
+        raise Misused("'dockyard tags' requires 1 argument", ctx=click.get_current_context())
+    _list(session, first, form, insecure)
+    return 0
+
+
+def _list(session: Session, repository: str, form: str, insecure: bool) -> None:
+    import asyncio
+
+    named = session.reference(repository)
+    if named.tag or named.digest:
+        raise Invalid(f"{repository!r} names an image, not a repository", hint=f"Try: dockyard tags {named.name}")
+
+    async def show() -> None:
+        async with session.registry(named.registry, insecure=insecure) as client:
+            found = client.repository(named.repository).tags()
+            if form:
+                rows = [{"Name": tag} async for tag in found]
+                click.echo(lines(rows, Columns({"Name": "NAME"}, ("Name",)), form), nl=False)
+                return
+            async for tag in found:
+                click.echo(plain(tag))
+
+    asyncio.run(show())
+
+
+def _remove(session: Session, text: str, insecure: bool) -> None:
+    import asyncio
+
+    named = session.reference(text)
+    if named.digest or not named.tag:
+        what = "an image by its digest" if named.digest else "a repository"
+        raise Invalid(f"{text!r} names {what}, not a tag", hint=f"Try: dockyard tags rm {named.name}:TAG")
+    tag = named.tag
+
+    async def remove() -> None:
+        async with session.registry(named.registry, insecure=insecure) as client:
+            await client.repository(named.repository).delete(tag)
+
+    try:
+        asyncio.run(remove())
+    except (Unsupported, Invalid) as error:
+        # docker-registry 2.8 takes what stands there for a digest.
+        raise Unsupported(
+            f"{named.registry} does not remove a tag by its name: {error.message}",
+            hint="It may remove the whole image by its digest, with all its tags; this command does not do that.",
+        ) from None
+    except NotFound as error:
+        if isinstance(error, NameUnknown):
+            raise
+        raise NotFound(f"no such tag: {named}") from error

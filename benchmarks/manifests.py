@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import http.client
 import itertools
@@ -16,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from running import REGISTRIES, Nginx
+from running import REGISTRIES, AccountsHub, Nginx
 from samples import Samples, Work
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ MOVES = Work("moving one tag, meanwhile (durable with us)")
 CLIENT = Work("wrk itself, cores used", unit="cores")
 SERVER = Work("the server, cores used", unit="cores")
 WRONG = Work("answers other than 200, in all runs together", unit="")
+
+ACCOUNTS = "dockyard with accounts"
+"""Our registry where each request shows a ticket of the token service."""
 
 REPOSITORIES, TAGS, CONNECTIONS, MOVES_A_SECOND = 100, 10, 16, 10
 BYTES = "application/octet-stream"
@@ -60,10 +64,12 @@ class Client:
 
     def __init__(self, server: Running) -> None:
         self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        self.headers = functools.cache(server.headers)
 
     def ask(self, method: str, path: str, status: int, body: bytes = b"", type: str = BYTES) -> str:
         """Send a request that has to be answered with ``status``; return its Location."""
-        self.connection.request(method, path, body, {"Content-Type": type})
+        repository = "/".join(path.split("/")[2:4])
+        self.connection.request(method, path, body, {"Content-Type": type} | self.headers(repository))
         response = self.connection.getresponse()
         answer = response.read()
         if response.status != status:
@@ -124,10 +130,11 @@ class Mover:
         self.thread.join()
 
 
-def wrk(url: str, seconds: int) -> tuple[float, float, int]:
+def wrk(server: Running, seconds: int) -> tuple[float, float, int]:
     """Answers a second, how many cores wrk took for them, and how many answers were no 200."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(SCRIPT), url]
-    command += ["--", str(REPOSITORIES), str(TAGS)]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(SCRIPT), server.url]
+    tickets = [server.headers(f"bench/repo{number}").get("Authorization", "-") for number in range(REPOSITORIES)]
+    command += ["--", str(REPOSITORIES), str(TAGS), *tickets]
     start, before = time.perf_counter(), os.times()
     done = subprocess.run(command, capture_output=True, text=True)
     wall, after = time.perf_counter() - start, os.times()
@@ -141,7 +148,8 @@ def wrk(url: str, seconds: int) -> tuple[float, float, int]:
 
 def gets(samples: Samples, rounds: int, seconds: int, work: Path) -> None:
     """All servers are filled first; one at a time is asked. nginx with a fixed answer shows what wrk can ask for."""
-    servers = {name: kind(work / name) for name, kind in REGISTRIES.items()}
+    kinds = REGISTRIES | {ACCOUNTS: AccountsHub}
+    servers = {name: kind(work / name) for name, kind in kinds.items()}
     try:
         for name, server in servers.items():
             start = time.perf_counter()
@@ -154,7 +162,7 @@ def gets(samples: Samples, rounds: int, seconds: int, work: Path) -> None:
             os.sync()
             with Mover(servers[name]) as mover:
                 before, start = servers[name].cpu(), time.perf_counter()
-                rate, used, wrong = wrk(servers[name].url, seconds)
+                rate, used, wrong = wrk(servers[name], seconds)
                 samples.add(SERVER, name, (servers[name].cpu() - before) / (time.perf_counter() - start))
             samples.add(CLIENT, name, used)
             refused[name] += wrong
@@ -166,7 +174,7 @@ def gets(samples: Samples, rounds: int, seconds: int, work: Path) -> None:
             samples.add(WRONG, name, count)
         (work / "empty").mkdir()
         with Nginx(work / "nginx", work / "empty") as nginx:
-            rate, used, _ = wrk(nginx.url, seconds)
+            rate, used, _ = wrk(nginx, seconds)
             samples.add(GETS, "nginx, a fixed answer", rate)
             samples.add(CLIENT, "nginx, a fixed answer", used)
     finally:

@@ -10,7 +10,7 @@ from blobs import DOWN, EIGHT, PATCH, PUT
 from build import BUILD, CACHED, CHANGED, SAME
 from images import LS, PULL, PUSH
 from machine import DISK, LOOPBACK, SHA256
-from manifests import GETS
+from manifests import ACCOUNTS, GETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +57,13 @@ def near_limit(work: Work) -> Target:
     return Target(work, "80 % of the machine's limit", reached, needs)
 
 
+def with_accounts(samples: Samples) -> bool:
+    """Whether checking who asks leaves the figure of manifest GETs where it has to be."""
+    return samples.median(GETS, ACCOUNTS) >= 6 * samples.median(GETS, "docker-registry")
+
+
+NEEDS_ACCOUNTS = ((GETS, ACCOUNTS), (GETS, "docker-registry"))
+
 TARGETS = [
     against(PATCH, "docker-registry", 1, "ahead of docker-registry"),
     near_limit(PATCH),
@@ -67,6 +74,7 @@ TARGETS = [
     against(EIGHT, "docker-registry", 1, "not behind docker-registry"),
     against(EIGHT, "nginx sendfile", 1 / 1.1, "within 10 % of nginx"),
     against(GETS, "docker-registry", 6, "6 times docker-registry"),
+    Target(GETS, "6 times docker-registry, with accounts and a ticket in each request", with_accounts, NEEDS_ACCOUNTS),
     against(PUSH["dockyard"], "podman", 6, "1/6 of podman's time"),
     against(PULL["dockyard"], "skopeo", 1 / 1.5, "1.5 times skopeo's time at most"),
     at_most(LS, 0.1),

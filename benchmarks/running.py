@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
+import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -13,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlencode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +79,10 @@ class Running:
         """Write what the server reads and set ``command``."""
         raise NotImplementedError
 
+    def headers(self, repository: str) -> dict[str, str]:
+        """What requests to the repository carry to be let in."""
+        return {}
+
     def _answers(self) -> None:
         deadline = time.monotonic() + PATIENCE
         while self.process.poll() is None and time.monotonic() < deadline:
@@ -121,6 +129,28 @@ class Hub(Running):
     def configure(self) -> None:
         """Nothing but the folder, the port, and that it asks nobody who they are."""
         self.command = [DOCKYARD, "serve", "--auth", "none", "--listen", self.host, "--data", self.folder / "data"]
+
+
+class AccountsHub(Running):
+    """Our registry with accounts: every request shows a ticket, and has its rights looked at."""
+
+    def configure(self) -> None:
+        """One administrator, made at the start."""
+        self.password = secrets.token_urlsafe(16)
+        file = self.folder / "password"
+        file.write_text(self.password)
+        self.command = [DOCKYARD, "serve", "--listen", self.host, "--data", self.folder / "data"]
+        self.command += ["--admin", "bench", "--admin-password-file", file]
+
+    def headers(self, repository: str) -> dict[str, str]:
+        """A ticket to read and write the repository, as a client gets one for each."""
+        scope = {"scope": f"repository:{repository}:pull,push"}
+        basic = base64.b64encode(f"bench:{self.password}".encode()).decode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request("GET", f"/token?{urlencode(scope)}", headers={"Authorization": f"Basic {basic}"})
+        token = json.load(connection.getresponse())["token"]
+        connection.close()
+        return {"Authorization": f"Bearer {token}"}
 
 
 class DockerRegistry(Running):

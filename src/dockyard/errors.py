@@ -157,7 +157,14 @@ class ContextUnknown(NotFound):
 
 
 class SecondFactorNeeded(Unauthenticated):
-    """The password is right, and the account wants a code of its second factor beside it."""
+    """The password is right, and the account wants a code of its second factor beside it.
+
+    ``pending`` says for a few minutes, to the hub alone, whose password was right: a sign-in can go on with it.
+    """
+
+    def __init__(self, message: str, *, pending: str = "") -> None:
+        super().__init__(message)
+        self.pending = pending
 
 
 class DigestInvalid(Invalid):

@@ -28,3 +28,8 @@ def check_team_name(text: str) -> str:
             hint=f"A name has {SHORTEST} to {LONGEST} of a-z and 0-9, with single '-', '_' or '.' between them.",
         )
     return text
+
+
+def is_account_name(text: str) -> bool:
+    """Whether a user or organisation may have this name: nobody needs to ask the database for one of another form."""
+    return SHORTEST <= len(text) <= LONGEST and bool(_NAME.fullmatch(text)) and text not in RESERVED

@@ -7,8 +7,10 @@ and nothing is refused by what was kept.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
+from dockyard.errors import NameUnknown
 from dockyard.registry import access
 from dockyard.registry.access import ALL_SCOPES, ROBOT_SCOPES, Action, Actor, Kind, Place, Scope, closed
 from dockyard.registry.catalog import access as catalog
@@ -37,16 +39,22 @@ class Rights:
         self.open_to_all = open_to_all
         self._database, self._clock = database, clock
         self._age = 0.0 if database.embedded else FRESH
-        self._version, self._read_at = "", float("-inf")
+        self._version, self._read_at, self._is_new = "", float("-inf"), False
         self._places: dict[tuple[int | None, str], Place] = {}
         self._standings: dict[tuple[int, int | None], catalog.Standing | None] = {}
 
     async def version(self) -> str:
         """The version of access that what follows is decided by; what was kept of others is gone."""
-        now = self._clock()
-        if not now - self._read_at < self._age:
+        if self._age:
+            now = self._clock()
+            if not now - self._read_at < self._age:
+                await self._refresh()
+                self._read_at = now
+        elif not self._is_new:
             await self._refresh()
-            self._read_at = now
+            # Who asks before the loop gets there asked before it was read: one reading does for a whole request.
+            self._is_new = True
+            asyncio.get_running_loop().call_soon(self._grow_old)
         return self._version
 
     async def actor(self, account: int, token: int | None = None, *, address: str = "") -> Actor | None:
@@ -97,6 +105,16 @@ class Rights:
         """Raise what :func:`dockyard.registry.access.refusal` says, unless allowed."""
         if not await self.allowed(actor, action, repository):
             raise access.refusal(actor, action, await self.place(actor, repository))
+
+    async def require_account(self, actor: Actor, action: Action, name: str, noun: str = "account") -> None:
+        """Raise what :func:`dockyard.registry.access.refusal` says, unless allowed; ``noun`` says what is not there."""
+        place = await self.account(actor, name)
+        if not access.allowed(actor, action, place):
+            refused = access.refusal(actor, action, place)
+            raise NameUnknown(f"there is no {noun} {name}") if isinstance(refused, NameUnknown) else refused
+
+    def _grow_old(self) -> None:
+        self._is_new = False
 
     async def _refresh(self) -> None:
         row = await self._database.look_up(catalog.VERSION)

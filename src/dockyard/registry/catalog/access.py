@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
@@ -18,11 +18,10 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    true,
     update,
 )
 
-from dockyard.registry.access import Actor, Kind, Place, Right
+from dockyard.registry.access import Actor, Kind, Place, Right, Scope
 from dockyard.registry.database import LookUp
 from dockyard.registry.schema import (
     account_grants,
@@ -37,6 +36,8 @@ from dockyard.registry.schema import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
     from dockyard.oci.reference import RepositoryName
@@ -81,9 +82,8 @@ def standing(connection: Connection, account: int, token: int | None) -> Standin
     return Standing(*row)
 
 
-def place(connection: Connection, account: int | None, name: RepositoryName) -> Place:
-    """A repository, there or not, as one account (``None``: nobody in particular) finds it. Always one query."""
-    first, slash, _ = name.partition("/")
+def place_columns(account: int | None) -> tuple[ColumnElement[Any], ...]:
+    """What :func:`make_place` is made of, from ``repositories`` and ``namespaces`` joined."""
     of_account = literal(account, accounts.c.id.type)
     team = (
         select(func.max(team_grants.c.right))
@@ -96,14 +96,12 @@ def place(connection: Connection, account: int | None, name: RepositoryName) -> 
     owner = exists().where(
         memberships.c.organisation == namespaces.c.account, memberships.c.account == of_account, memberships.c.owner
     )
-    here = select(literal(1).label("one")).subquery()
-    query = (
-        select(repositories.c.private, namespaces.c.account, owner, team.scalar_subquery(), direct.scalar_subquery())
-        .select_from(here)
-        .outerjoin(repositories, repositories.c.name == name)
-        .outerjoin(namespaces, namespaces.c.name == (first if slash else None))
-    )
-    private, owned_by, owns, by_team, by_name = connection.execute(query).one()
+    return repositories.c.private, namespaces.c.account, owner, team.scalar_subquery(), direct.scalar_subquery()
+
+
+def make_place(account: int | None, name: str, columns: Sequence[Any]) -> Place:
+    """A repository as the account finds it; ``columns`` are what :func:`place_columns` selects."""
+    private, owned_by, owns, by_team, by_name = columns
     return Place(
         name,
         exists=private is not None,
@@ -111,8 +109,21 @@ def place(connection: Connection, account: int | None, name: RepositoryName) -> 
         private=private is not False or owned_by is None,
         owned=account is not None and (owned_by == account or bool(owns)),
         right=Right(max(by_team or 0, by_name or 0)),
-        official=not slash,
+        official="/" not in name,
     )
+
+
+def place(connection: Connection, account: int | None, name: RepositoryName) -> Place:
+    """A repository, there or not, as one account (``None``: nobody in particular) finds it. Always one query."""
+    first, slash, _ = name.partition("/")
+    here = select(literal(1).label("one")).subquery()
+    query = (
+        select(*place_columns(account))
+        .select_from(here)
+        .outerjoin(repositories, repositories.c.name == name)
+        .outerjoin(namespaces, namespaces.c.name == (first if slash else None))
+    )
+    return make_place(account, name, connection.execute(query).one())
 
 
 def account_place(connection: Connection, account: int | None, name: str) -> Place:
@@ -127,24 +138,32 @@ def account_place(connection: Connection, account: int | None, name: str) -> Pla
 
 
 def readable(actor: Actor) -> ColumnElement[bool]:
-    """The condition on ``repositories`` that says what :func:`dockyard.registry.access.allowed` says of PULL."""
-    narrowed: ColumnElement[bool] = true()
+    """The condition on ``repositories`` that says what :func:`dockyard.registry.access.allowed` says of PULL.
+
+    A token of the token service that was granted the catalog stands for all that its actor may read.
+    """
+    if Scope.READ not in actor.scopes:
+        return false()
+    narrowed: ColumnElement[bool] = repositories.c.removed.is_(None)
     if actor.granted is not None and ("catalog", "") not in actor.granted:
-        narrowed = repositories.c.name.in_([name for action, name in actor.granted if action == "pull"])
+        granted = [name for action, name in actor.granted if action == "pull"]
+        narrowed = and_(narrowed, repositories.c.name.in_(granted))
     if actor.kind is Kind.EVERYBODY or actor.administrator:
         return narrowed
+    # Under names of their own, so that this means the same inside of any query that has repositories.
+    space, member, by_name = namespaces.alias(), memberships.alias(), account_grants.alias()
+    by_team, in_team = team_grants.alias(), team_members.alias()
     official = repositories.c.namespace.is_(None)
-    owned_by = select(namespaces.c.account).where(namespaces.c.id == repositories.c.namespace).scalar_subquery()
-    public = and_(repositories.c.private == false(), owned_by.is_not(None))
+    here = space.c.id == repositories.c.namespace
+    public = and_(repositories.c.private == false(), exists().where(here, space.c.account.is_not(None)))
     if actor.id is None:
         return and_(narrowed, or_(official, public))
-    owner = exists().where(
-        memberships.c.organisation == owned_by, memberships.c.account == actor.id, memberships.c.owner
-    )
-    direct = exists().where(account_grants.c.repository == repositories.c.id, account_grants.c.account == actor.id)
+    own = exists().where(here, space.c.account == actor.id)
+    owner = exists().where(here, member.c.organisation == space.c.account, member.c.account == actor.id, member.c.owner)
+    direct = exists().where(by_name.c.repository == repositories.c.id, by_name.c.account == actor.id)
     team = exists().where(
-        team_grants.c.repository == repositories.c.id,
-        team_members.c.team == team_grants.c.team,
-        team_members.c.account == actor.id,
+        by_team.c.repository == repositories.c.id,
+        in_team.c.team == by_team.c.team,
+        in_team.c.account == actor.id,
     )
-    return and_(narrowed, or_(official, public, owned_by == actor.id, owner, direct, team))
+    return and_(narrowed, or_(official, public, own, owner, direct, team))

@@ -1,19 +1,20 @@
-"""The audit log: one row for each change, written in the change's own transaction."""
+"""The audit log: one row for each change, written in the change's own transaction, and who may see it."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, or_, select, true
 
 from dockyard.registry.access import Actor, Kind
-from dockyard.registry.schema import audit, namespaces, repositories
+from dockyard.registry.profiles import AuditEntry, moment
+from dockyard.registry.schema import accounts, audit, memberships, namespaces, repositories
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection, Row, Select
 
 
 def note(
@@ -52,3 +53,45 @@ def note_at(
     query = select(repositories.c.name, namespaces.c.account).select_from(repositories).outerjoin(namespaces)
     name, account = connection.execute(query.where(repositories.c.id == repository)).one()
     note(connection, actor, action, name, account=account, now=now, detail=detail)
+
+
+def newest(
+    connection: Connection, actor: Actor, *, account: str | None, action: str | None, before: int | None, limit: int
+) -> list[AuditEntry]:
+    """What the actor may see, the newest first, those before the id ``before``: of ``account``, with ``action``."""
+    query = _query(actor, account, action)
+    if before is not None:
+        query = query.where(audit.c.id < before)
+    return [_shown(row) for row in connection.execute(query.order_by(audit.c.id.desc()).limit(limit))]
+
+
+def oldest(
+    connection: Connection, actor: Actor, *, account: str | None, action: str | None, after: int, limit: int
+) -> list[AuditEntry]:
+    """The same, the oldest first, those after the id ``after``."""
+    query = _query(actor, account, action).where(audit.c.id > after)
+    return [_shown(row) for row in connection.execute(query.order_by(audit.c.id).limit(limit))]
+
+
+def _query(actor: Actor, account: str | None, action: str | None) -> Select[Any]:
+    query = select(audit).where(_visible(actor))
+    if account is not None:
+        query = query.where(
+            audit.c.account == select(accounts.c.id).where(accounts.c.name == account).scalar_subquery()
+        )
+    if action is not None:
+        query = query.where(audit.c.action == action)
+    return query
+
+
+def _visible(actor: Actor) -> ColumnElement[bool]:
+    """Administrators see all; others what they did, and what belongs to them or to organisations that they own."""
+    if actor.administrator:
+        return true()
+    owned = select(memberships.c.organisation).where(memberships.c.account == actor.id, memberships.c.owner)
+    return or_(audit.c.actor == actor.id, audit.c.account == actor.id, audit.c.account.in_(owned))
+
+
+def _shown(row: Row[Any]) -> AuditEntry:
+    detail = json.loads(row.detail)
+    return AuditEntry(row.id, moment(row.at), row.actor_name, row.action, row.target, detail, row.address)

@@ -99,8 +99,7 @@ def was_pushed_to(connection: Connection, name: RepositoryName) -> bool:
 def names(connection: Connection, actor: Actor, *, after: str, limit: int) -> list[str]:
     """Names in order of the repositories that the actor may read and something was pushed to, after ``after``."""
     query = select(repositories.c.name).where(repositories.c.name > after, repositories.c.revision > 0)
-    query = query.where(repositories.c.removed.is_(None), access.readable(actor))
-    return list(connection.scalars(query.order_by(repositories.c.name).limit(limit)))
+    return list(connection.scalars(query.where(access.readable(actor)).order_by(repositories.c.name).limit(limit)))
 
 
 def check(connection: Connection) -> None:

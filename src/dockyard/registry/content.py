@@ -37,7 +37,7 @@ from dockyard.registry.rights import Rights
 from dockyard.registry.uploads import Uploads
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from typing import Self
 
     from dockyard.config import ServeSettings
@@ -98,6 +98,10 @@ class Registry:
         self._journal.close()
         self.database.close()
         self._blobs.close()
+
+    def write_also(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Let ``write`` be called every few seconds, and at the end, to write what was gathered."""
+        self._housekeeping.writers.append(write)
 
     async def ready(self) -> None:
         """Return when database and storage can be written; raise Unavailable when not."""
@@ -250,6 +254,10 @@ class Registry:
         """Where the session stands; a request that still sends to it is stopped. BlobUploadUnknown."""
         await self._require_push(actor, repository)
         return await self._uploads.status(actor, repository, upload_id)
+
+    async def owns_upload(self, actor: Actor, upload_id: str) -> bool:
+        """Whether the session is there and was begun by the actor."""
+        return await self._uploads.is_of(actor, upload_id)
 
     async def append(
         self,

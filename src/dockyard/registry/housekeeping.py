@@ -74,8 +74,9 @@ class Housekeeping:
         clock: Callable[[], float],
     ) -> None:
         """``upload_expiry`` is in seconds; ``clock`` gives seconds since 1970."""
-        self._database, self._journal, self._uploads, self._pulls = database, journal, uploads, pulls
+        self._database, self._journal, self._uploads = database, journal, uploads
         self._holder, self._upload_expiry, self._clock = holder, upload_expiry, clock
+        self.writers: list[Callable[[], Awaitable[None]]] = [pulls.write, journal.mark]
 
     def start(self) -> None:
         """Begin, in the running event loop."""
@@ -91,8 +92,8 @@ class Housekeeping:
 
     async def write(self) -> None:
         """Write what this process has gathered."""
-        await self._pulls.write()
-        await self._journal.mark()
+        for write in self.writers:
+            await write()
 
     async def tidy(self) -> bool:
         """Do what one process does for all; ``False`` where another one holds the lease."""

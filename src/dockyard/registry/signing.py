@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Self
 
+    from dockyard.config import ServeSettings
     from dockyard.registry.access import Actor
     from dockyard.registry.database import Database
 
@@ -68,9 +69,9 @@ class Issued:
     expires_in: int
 
 
-def service_of(url: str) -> str:
-    """What the hub at ``url`` calls itself in challenges and tickets: host, and port where one is given."""
-    return urlsplit(url).netloc
+def service_of(settings: ServeSettings) -> str:
+    """What the hub calls itself in challenges and tickets: the host of its URL, and the port where one is given."""
+    return urlsplit(settings.url).netloc or settings.listen
 
 
 class Signing:

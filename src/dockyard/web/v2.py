@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dockyard.errors import Unsupported
-from dockyard.web import v2_blobs, v2_lists, v2_manifests, v2_uploads
+from dockyard.errors import Unauthenticated, Unsupported
+from dockyard.web import authentication, v2_blobs, v2_lists, v2_manifests, v2_uploads
 from dockyard.web.messages import Response
 from dockyard.web.refusals import JSON, allow, not_allowed, not_found, refuse
 from dockyard.web.routing import Kind, parse_path
@@ -63,7 +63,19 @@ async def answer(hub: Hub, request: Request) -> Response:
     if route is None:
         return not_found(request.path)
     request.route = route
-    methods = HANDLERS[route.kind]
+    if hub.rights.open_to_all:
+        return await _handle(hub, request)
+    try:
+        request.actor = await authentication.identify(hub, request)
+        return await _handle(hub, request)
+    except Unauthenticated as error:
+        response = refuse(error)
+        response.headers += authentication.challenges(hub, request, error)
+        return response
+
+
+async def _handle(hub: Hub, request: Request) -> Response:
+    methods = HANDLERS[request.route.kind]
     handler = methods.get(request.method)
     if handler is None:
         return not_allowed(request.method, sorted(methods))

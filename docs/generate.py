@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from dockyard.cli import reference
 from dockyard.config import SECTIONS, environment_name
 from dockyard.dockerfile import grammar, mounts
 from dockyard.dockerfile.check_rules import RULES
+from dockyard.web import openapi
+from dockyard.web.json import api
 
 HERE = Path(__file__).parent
 
@@ -129,7 +132,105 @@ def dockerfile() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"reference/dockerfile.md": dockerfile, "reference/cli.md": reference.page, "reference/settings.md": settings}
+API = """# JSON API
+
+<!-- Made by `make docs` from src/dockyard/web/json; changes belong there. -->
+
+{about}
+
+The hub itself answers `GET /api/v1/openapi.json` with this page as an OpenAPI document, for programs. Paths here follow
+`/api/v1`. The name of a repository may have slashes, as they are or as `%2F`; what belongs to a repository follows
+after `/-/`.
+
+**Who asks** is said by `Authorization: Basic`, with a user's name and password or personal access token, or by
+`Authorization: Bearer`, with a personal access token. With two-factor authentication on, only tokens do. The cookie of
+a browser that is signed in counts only beside the header `X-CSRF-Token`. Without any of these, what is marked “public”
+can be asked.
+
+**An error** has the body `{{"errors": [{{"code": …, "message": …}}]}}`; [the codes](errors.md) are those of `/v2/`. The
+tables name 403, 404 and 409 where they can come; the others are the same for every request.
+
+{problems}
+"""
+
+_TOLD = {"403", "404", "409"}
+
+
+def json_api() -> str:
+    """The page of the JSON API."""
+    document = api.DOCUMENT
+    problems = ["| status | when |", "|---|---|", *(f"| {status} | {what} |" for status, what in openapi.WHEN.items())]
+    parts = [API.format(about=document["info"]["description"], problems="\n".join(problems))]
+    nouns: dict[str, list[str]] = {}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            nouns.setdefault(operation["tags"][0], []).append(_operation(method, path, operation))
+    for noun, rows in nouns.items():
+        columns = ["| request | what it does | query, body | answer | errors |", "|---|---|---|---|---|"]
+        title = "This document" if noun == "api" else noun.capitalize()
+        parts.append(f"## {title}\n\n" + "\n".join([*columns, *rows]) + "\n")
+    parts.append("## Bodies and answers\n\nA field with `?` may be left out.\n")
+    for name, schema in document["components"]["schemas"].items():
+        if name.startswith("Listing_"):
+            continue
+        rows = [
+            f"| `{field}{'' if field in schema['required'] else '?'}` | {_type(described)} |"
+            for field, described in schema["properties"].items()
+        ]
+        about = " ".join(schema.get("description", "").replace("``", "`").split())
+        parts.append(f"### {name}\n\n{about}\n\n" + "\n".join(["| field | type |", "|---|---|", *rows]) + "\n")
+    return "\n".join(parts)
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+    public = "; public" if {} in operation["security"] else ""
+    takes = [f"`?{found['name']}`" for found in operation["parameters"] if found["in"] == "query"]
+    if "requestBody" in operation:
+        takes.append(_type(operation["requestBody"]["content"]["application/json"]["schema"]))
+    status, success = next((code, found) for code, found in operation["responses"].items() if code < "300")
+    kinds = [
+        _type(content["schema"]) if media == "application/json" else f"`{media.partition(';')[0]}`"
+        for media, content in success.get("content", {}).items()
+    ]
+    answer = f"{status} {' or '.join(kinds)}".strip()
+    errors = ", ".join(code for code in operation["responses"] if code in _TOLD)
+    cells = f"{method.upper()} `{path}`", f"{operation['summary']}{public}", ", ".join(takes), answer, errors
+    return f"| {' | '.join(cells)} |"
+
+
+def _type(schema: dict[str, Any]) -> str:
+    """A schema in a few words."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        if name.startswith("Listing_"):
+            name = name.removeprefix("Listing_").removesuffix("_")
+            return f"list of [{name}](#{name.lower()})"
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in schema:
+        return " or ".join(_type(choice) for choice in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(f"`{choice}`" for choice in schema["enum"])
+    if schema.get("type") == "array":
+        return f"list of {_type(schema['items'])}"
+    if schema.get("format") == "date-time":
+        return "time (RFC 3339)"
+    bounds = [
+        f"{words} {schema[key]}"
+        for key, words in (("minimum", "from"), ("maximum", "to"), ("maxLength", "at most"))
+        if key in schema
+    ]
+    words = {"integer": "number", "boolean": "true or false", "null": "null", "string": "text"}
+    said = words.get(schema.get("type", ""), schema.get("type", "anything"))
+    more = [said, *([f"({' '.join(bounds)}{' characters' if 'maxLength' in schema else ''})"] if bounds else [])]
+    return " ".join([*more, *([schema["description"]] if "description" in schema else [])])
+
+
+PAGES = {
+    "reference/api.md": json_api,
+    "reference/dockerfile.md": dockerfile,
+    "reference/cli.md": reference.page,
+    "reference/settings.md": settings,
+}
 
 
 def main() -> int:

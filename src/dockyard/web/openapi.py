@@ -1,4 +1,4 @@
-"""The OpenAPI document of the JSON API, made from the endpoints' declarations; and the page of docs/ made from that.
+"""The OpenAPI document of the JSON API, made from the endpoints' declarations.
 
 Source: OpenAPI Specification 3.1.1.
 """

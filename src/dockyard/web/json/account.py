@@ -9,14 +9,14 @@ from msgspec import UNSET, Struct, UnsetType
 from dockyard.errors import Conflict, Denied, NotFound, TooMany
 from dockyard.registry.profiles import NewSecondFactor, OwnAccount, Session
 from dockyard.web.json.endpoint import Ask, Listing, endpoint
-from dockyard.web.json.fields import Code, Line, Secret, given
+from dockyard.web.json.fields import Code, Email, FullName, NewSecret, Secret, given
 
 
 class AccountChange(Struct, frozen=True, forbid_unknown_fields=True):
     """What is not there stays as it is."""
 
-    full_name: Line | UnsetType = UNSET
-    email: Line | UnsetType = UNSET
+    full_name: FullName | UnsetType = UNSET
+    email: Email | UnsetType = UNSET
     default_private: bool | UnsetType = UNSET
 
 
@@ -24,7 +24,7 @@ class PasswordChange(Struct, frozen=True, forbid_unknown_fields=True):
     """The password that holds, and the new one."""
 
     current: Secret
-    new: Secret
+    new: NewSecret
 
 
 class Password(Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,7 +68,7 @@ async def patch_account(ask: Ask, body: AccountChange) -> OwnAccount:
 @endpoint("PUT", "/account/password", "Change the own password; other sessions and logins end", Denied, TooMany)
 async def put_password(ask: Ask, body: PasswordChange) -> None:
     """Change the password."""
-    await ask.hub.accounts.change_password(ask.actor, body.current, body.new)
+    await ask.hub.accounts.change_password(ask.actor, body.current, body.new, cookie=ask.cookie)
 
 
 @endpoint("POST", "/account/second-factor", "Begin with a second factor: a secret for the authenticator", Denied,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,6 +10,7 @@ from starlette.requests import cookie_parser
 
 from dockyard.errors import Unauthenticated
 from dockyard.registry.access import ANONYMOUS, Kind
+from dockyard.web.authentication import BASIC, basic
 from dockyard.web.json.endpoint import Ask
 
 if TYPE_CHECKING:
@@ -27,15 +26,14 @@ def session_cookie(url: str) -> str:
 
 
 async def identify(hub: Hub, request: Request) -> Ask:
-    """Find out who asks. Unauthenticated where credentials are wrong; TooMany where they were too often."""
+    """Who asks. Unauthenticated where credentials are wrong; TooMany where they were too often."""
     authorization = request.header(b"authorization")
     if authorization is not None:
         scheme, _, value = authorization.partition(" ")
         if scheme.lower() == "bearer":
             return Ask(hub, await hub.credentials.token(value.strip(), address=request.address))
         if scheme.lower() == "basic":
-            user, password = _basic(value)
-            return Ask(hub, await hub.credentials.basic(user, password, address=request.address))
+            return Ask(hub, await hub.credentials.basic(*basic(value), address=request.address))
         raise Unauthenticated("log in with a password or a token", hint="Authorization is Basic or Bearer here.")
     cookie, csrf = _cookie(hub, request), request.header(b"x-csrf-token")
     if cookie and csrf:
@@ -56,19 +54,9 @@ def challenge(hub: Hub, request: Request) -> list[tuple[bytes, bytes]]:
     """The header beside a 401. A browser with a session gets none: it would ask its user for a password."""
     if request.header(b"authorization") is None and (_cookie(hub, request) or request.header(b"x-csrf-token")):
         return []
-    return [(b"www-authenticate", b'Basic realm="dockyard", charset="UTF-8"')]
+    return [BASIC]
 
 
 def _cookie(hub: Hub, request: Request) -> str | None:
     cookies = cookie_parser(request.header(b"cookie") or "")
     return cookies.get(session_cookie(hub.settings.url))
-
-
-def _basic(value: str) -> tuple[str, str]:
-    try:
-        user, colon, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, ValueError):
-        colon = ""
-    if not colon:
-        raise Unauthenticated("the credentials in Authorization can't be read")
-    return user, password

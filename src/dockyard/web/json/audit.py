@@ -51,7 +51,7 @@ async def get_audit(ask: Ask, query: AuditQuery) -> Listing[AuditEntry]:
           media=tuple(MEDIA.values()))  # fmt: skip
 async def export_audit(ask: Ask, query: ExportQuery) -> Stream:
     """Answer with them as they are read."""
-    entries = ask.hub.audit.export(ask.actor, account=query.account or None, action=query.action or None)
+    entries = await ask.hub.audit.export(ask.actor, account=query.account or None, action=query.action or None)
     return Stream(MEDIA[query.format], _csv(entries) if query.format == "csv" else _lines(entries))
 
 

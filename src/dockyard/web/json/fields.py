@@ -29,6 +29,7 @@ ROBOT_SCHEMA = WHO_SCHEMA | {"pattern": rf"^{_NAME}\+{_NAME}$", "minLength": 2 *
 ID_SCHEMA = {"type": "integer", "minimum": 1, "maximum": 10**18 - 1}
 
 _NO_CONTROLS = r"^[^\u0000-\u001f\u007f]*$"
+_EMAIL = r"^(?:[^\u0000-\u0020\u007f]+@[^\u0000-\u0020\u007f@]+)?$"
 _NOT_BLANK = r"^ *[^\u0000-\u0020\u007f][^\u0000-\u001f\u007f]*$"
 
 # The domain checks names, and says more of them than a pattern can; here they are only described.
@@ -37,7 +38,10 @@ RepositoryText = Annotated[str, Meta(extra_json_schema=REPOSITORY_SCHEMA)]
 Line = Annotated[str, Meta(max_length=200, pattern=_NO_CONTROLS)]
 Text = Annotated[str, Meta(max_length=1000, pattern=_NO_CONTROLS)]
 TokenName = Annotated[str, Meta(min_length=1, max_length=100, pattern=_NOT_BLANK)]
+FullName = Annotated[str, Meta(max_length=100, pattern=_NO_CONTROLS)]
+Email = Annotated[str, Meta(max_length=254, pattern=_EMAIL)]
 Secret = Annotated[str, Meta(max_length=1024)]
+NewSecret = Annotated[str, Meta(min_length=8, max_length=1024)]
 Code = Annotated[str, Meta(max_length=100, description="of the authenticator, or a recovery code")]
 Seconds = Annotated[int, Meta(ge=60, le=10 * 366 * 86400, description="in seconds; without it, for ever")]
 Count = Annotated[int, Meta(ge=1, le=100, description="how many at most")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from dockyard.errors import Conflict, Denied, NotFound
+from dockyard.registry.names import check_team_name
 from dockyard.registry.profiles import Invitation, NewInvitation
 from dockyard.web.json.endpoint import Ask, Listing, endpoint
 from dockyard.web.json.fields import Line, Name
@@ -29,9 +30,8 @@ async def get_invitations(ask: Ask) -> Listing[Invitation]:
 )
 async def post_invitation(ask: Ask, body: InvitationRequest) -> NewInvitation:
     """Make the invitation."""
-    return await ask.hub.sign_up.invite(
-        ask.actor, note=body.note, organisation=body.organisation, as_owner=body.as_owner
-    )
+    organisation = None if body.organisation is None else check_team_name(body.organisation)
+    return await ask.hub.sign_up.invite(ask.actor, note=body.note, organisation=organisation, as_owner=body.as_owner)
 
 
 @endpoint("DELETE", "/invitations/{id}", "Withdraw an invitation", Denied, NotFound)

@@ -7,20 +7,20 @@ from msgspec import UNSET, Struct, UnsetType
 from dockyard.errors import Conflict, Denied, NotFound
 from dockyard.registry.profiles import Member, Organisation
 from dockyard.web.json.endpoint import Ask, Listing, endpoint
-from dockyard.web.json.fields import Line, Name, given
+from dockyard.web.json.fields import FullName, Name, given
 
 
 class NewOrganisation(Struct, frozen=True, forbid_unknown_fields=True):
     """An organisation to make; who makes it is its first owner."""
 
     name: Name
-    full_name: Line = ""
+    full_name: FullName = ""
 
 
 class OrganisationChange(Struct, frozen=True, forbid_unknown_fields=True):
     """What is not there stays as it is."""
 
-    full_name: Line | UnsetType = UNSET
+    full_name: FullName | UnsetType = UNSET
     default_private: bool | UnsetType = UNSET
 
 

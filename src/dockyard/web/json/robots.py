@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from dockyard.errors import Conflict, Denied, NotFound
 from dockyard.oci.reference import parse_repository
 from dockyard.registry.access import Right
+from dockyard.registry.names import check_team_name
 from dockyard.registry.profiles import NewRobot, RightName, Robot
 from dockyard.web.json.endpoint import Ask, Listing, endpoint
 from dockyard.web.json.fields import Name, RepositoryText, Seconds
@@ -39,14 +40,15 @@ class RobotRequest(Struct, frozen=True, forbid_unknown_fields=True):
 @endpoint("GET", "/robots", "The robots of a user or organisation", Denied, NotFound)
 async def get_robots(ask: Ask, query: RobotQuery) -> Listing[Robot]:
     """Answer with all of them."""
-    return Listing(list(await ask.hub.robots.list(ask.actor, query.namespace)))
+    return Listing(list(await ask.hub.robots.list(ask.actor, check_team_name(query.namespace))))
 
 
 @endpoint("POST", "/robots", "Make a robot; its secret is shown this once", Denied, NotFound, Conflict, status=201)
 async def post_robot(ask: Ask, body: RobotRequest) -> NewRobot:
     """Make it."""
     grants = {parse_repository(grant.repository): Right[grant.right.upper()] for grant in body.grants}
-    return await ask.hub.robots.create(ask.actor, body.namespace, body.name, grants, expires_in=body.expires_in)
+    namespace = check_team_name(body.namespace)
+    return await ask.hub.robots.create(ask.actor, namespace, body.name, grants, expires_in=body.expires_in)
 
 
 @endpoint("DELETE", "/robots/{robot}", "Remove a robot", Denied, NotFound)

@@ -6,19 +6,18 @@ from msgspec import UNSET, Struct, UnsetType
 
 from dockyard.errors import Conflict, Denied, NotFound
 from dockyard.registry.profiles import User
-from dockyard.web.json.account import Password
 from dockyard.web.json.endpoint import Ask, Listing, endpoint, listing
-from dockyard.web.json.fields import Line, Name, Paging, Secret
+from dockyard.web.json.fields import Email, FullName, Name, NewSecret, Paging, given
 
 
 class NewUser(Struct, frozen=True, forbid_unknown_fields=True):
     """A user to make; without a password they can't log in until they have one."""
 
     name: Name
-    password: Secret | None = None
+    password: NewSecret | None = None
     administrator: bool = False
-    full_name: Line = ""
-    email: Line = ""
+    full_name: FullName = ""
+    email: Email = ""
 
 
 class UserChange(Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,6 +25,12 @@ class UserChange(Struct, frozen=True, forbid_unknown_fields=True):
 
     administrator: bool | UnsetType = UNSET
     blocked: bool | UnsetType = UNSET
+
+
+class NewPassword(Struct, frozen=True, forbid_unknown_fields=True):
+    """A password that somebody else is to have."""
+
+    password: NewSecret
 
 
 @endpoint("GET", "/users", "All users, by name", Denied)
@@ -52,12 +57,12 @@ async def post_user(ask: Ask, body: NewUser) -> User:
           NotFound, Conflict)  # fmt: skip
 async def patch_user(ask: Ask, user: str, body: UserChange) -> User:
     """Change what the body has."""
-    return await ask.hub.accounts.change(ask.actor, user, administrator=body.administrator, blocked=body.blocked)
+    return await ask.hub.accounts.change(ask.actor, user, **given(body))
 
 
 @endpoint("PUT", "/users/{user}/password", "Set a user's password; the second factor is off then", Denied, NotFound,
           Conflict)  # fmt: skip
-async def put_password(ask: Ask, user: str, body: Password) -> None:
+async def put_password(ask: Ask, user: str, body: NewPassword) -> None:
     """Set it."""
     await ask.hub.accounts.set_password(ask.actor, user, body.password)
 

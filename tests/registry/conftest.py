@@ -10,6 +10,7 @@ from registry.pushing import Clock
 from dockyard.config import ServeSettings
 from dockyard.registry.content import Registry
 from dockyard.registry.hub import Hub
+from dockyard.registry.passwords import Hashing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -52,7 +53,8 @@ async def open_hub(tmp_path: Path, clock: Clock) -> AsyncIterator[Callable[..., 
 
     async def open_one(**settings: object) -> Hub:
         values = {"data": str(tmp_path / "hub"), "auth": "accounts", "url": "https://hub.example"} | settings
-        opened.append(await Hub.open(ServeSettings(**values), clock=clock))
+        hashing = Hashing(time_cost=1, memory_cost=8, parallelism=1)  # so that tests take no seconds
+        opened.append(await Hub.open(ServeSettings(**values), clock=clock, hashing=hashing))
         return opened[-1]
 
     yield open_one

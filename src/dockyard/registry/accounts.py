@@ -13,6 +13,7 @@ from dockyard.registry.names import check_account_name, is_account_name
 from dockyard.registry.passwords import check_new
 from dockyard.registry.profiles import OwnAccount, Profile, User, moment, moment_or_none
 from dockyard.registry.texts import check_text
+from dockyard.registry.tokens import hashed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from dockyard.registry.accounts import Accounts
 from dockyard.registry.audit import Audit
 from dockyard.registry.content import Registry
 from dockyard.registry.credentials import Credentials
@@ -13,6 +14,9 @@ from dockyard.registry.organisations import Organisations
 from dockyard.registry.passwords import Hashing, Passwords
 from dockyard.registry.repositories import Repositories
 from dockyard.registry.robots import Robots
+from dockyard.registry.second_factor import SecondFactor
+from dockyard.registry.sessions import Sessions
+from dockyard.registry.sign_up import SignUp
 from dockyard.registry.signing import Signing, service_of
 from dockyard.registry.teams import Teams
 from dockyard.registry.tokens import Tokens
@@ -42,6 +46,21 @@ class Hub:
         self._hashing = hashing
         self.limits = Limits(database, clock)
         self.passwords = Passwords(database, self.limits, hashing)
+        self.accounts = Accounts(database, rights, clock, passwords=self.passwords)
+        self.second_factor = SecondFactor(
+            database, clock, accounts=self.accounts, passwords=self.passwords, url=settings.url
+        )
+        self.sessions = Sessions(
+            database,
+            rights,
+            clock,
+            accounts=self.accounts,
+            passwords=self.passwords,
+            second_factor=self.second_factor,
+        )
+        self.sign_up = SignUp(
+            database, rights, clock, settings, own=self.accounts, passwords=self.passwords, limits=self.limits
+        )
         self.tokens = Tokens(database, rights, clock)
         self.organisations = Organisations(database, rights, clock)
         self.teams = Teams(database, rights, clock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pyotp
 
@@ -41,11 +42,11 @@ class SecondFactor:
         *,
         accounts: Accounts,
         passwords: Passwords,
-        issuer: str,
+        url: str,
     ) -> None:
-        """``clock`` gives seconds since 1970; ``issuer`` is what apps show beside the account's name."""
+        """``clock`` gives seconds since 1970; apps show the host of ``url`` beside the account's name."""
         self._database, self._clock, self._accounts, self._passwords = database, clock, accounts, passwords
-        self._issuer = issuer
+        self._issuer = urlsplit(url).hostname or "dockyard"
 
     async def begin(self, actor: Actor, password: str) -> NewSecondFactor:
         """Make a secret, which :meth:`confirm` turns on. Unauthenticated for a wrong password; Conflict, TooMany."""

@@ -20,6 +20,7 @@ from servers import DOCKYARD, free_port, plain_environment
 from dockyard import errors
 from dockyard.cli.program import NAME
 from dockyard.config import SECTIONS
+from dockyard.web import token
 from dockyard.web.metrics import ROUTES, Metrics
 from dockyard.web.routing import Kind
 from dockyard.web.v2 import HANDLERS
@@ -97,6 +98,7 @@ def test_every_error_code_is_explained() -> None:
 def test_every_route_is_on_the_page_of_routes() -> None:
     listed = {(row[0], row[1]) for row in rows("reference/http.md")}
     answered = {(method, PATHS[kind]) for kind, methods in HANDLERS.items() for method in methods if method != "HEAD"}
+    answered |= {(method, "/token") for method in token.HANDLERS}
     others = set(re.findall(r'Route\("(/\w*)"', (ROOT / "src/dockyard/web/app.py").read_text()))
 
     assert others

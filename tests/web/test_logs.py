@@ -40,7 +40,7 @@ def test_each_request_is_one_line_that_says_what_it_was(hub: Hub, wire: Wire, na
     assert str(line.pop("timestamp")).endswith("Z")
     assert line == {
         "event": "request", "level": "info", "id": "mine", "method": "GET", "route": "manifest", "repository": name,
-        "target": "v1", "status": 200, "received": 0, "sent": len(manifest.raw), "client": "127.0.0.1",
+        "target": "v1", "status": 200, "received": 0, "sent": len(manifest.raw), "client": "127.0.0.1", "user": "",
         "agent": "tester/1.0",
     }  # fmt: skip
 

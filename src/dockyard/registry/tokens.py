@@ -15,6 +15,7 @@ from dockyard.registry.catalog import audit
 from dockyard.registry.catalog import tokens as catalog
 from dockyard.registry.catalog.tokens import Kept
 from dockyard.registry.profiles import NewToken, PersonalToken, ScopeName, moment, moment_or_none
+from dockyard.registry.texts import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -81,7 +82,9 @@ class Tokens:
     ) -> NewToken:
         """Make a personal token that holds for ``expires_in`` seconds, or until revoked. Denied, Invalid."""
         account = self._own(actor, Action.MANAGE)
-        name, wanted = _checked_name(name), frozenset(scopes)
+        name, wanted = check_text(name.strip(), longest=LONGEST_NAME, what="name"), frozenset(scopes)
+        if not name:
+            raise Invalid("a token needs a name")
         if not wanted:
             raise Invalid("a token needs a scope", hint=f"Scopes are {', '.join(scope.value for scope in Scope)}.")
         if not closed(wanted) <= actor.scopes:
@@ -184,13 +187,6 @@ class Tokens:
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
-
-
-def _checked_name(text: str) -> str:
-    name = text.strip()
-    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-        raise Invalid("a token's name has 1 to 100 characters, all of which can be printed")
-    return name
 
 
 def _token(kept: Kept) -> PersonalToken:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from dockyard.errors import DockyardError
-from dockyard.registry.access import EVERYBODY
+from dockyard.registry.access import ANONYMOUS, EVERYBODY
 from dockyard.web.messages import ClientGone, ClientSlow, Request, Response
 from dockyard.web.refusals import INTERNAL, error_response, refuse
 from dockyard.web.routing import Kind, Route
@@ -57,7 +57,7 @@ class Exchange:
     async def __call__(self, hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         began = time.perf_counter()
-        request = Request(scope, receive, EVERYBODY, _NOWHERE)
+        request = Request(scope, receive, EVERYBODY if hub.rights.open_to_all else ANONYMOUS, _NOWHERE)
         asked = request.header(b"x-request-id")
         name = asked if asked and _REQUEST_ID.fullmatch(asked) else f"{self._process}-{next(self._ids)}"
         response = await self._answer(hub, request, name)

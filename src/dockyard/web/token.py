@@ -26,7 +26,7 @@ from dockyard.web.routing import Kind, Route
 from dockyard.web.scopes import format_scopes, parse_scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from dockyard.registry.access import Actor
     from dockyard.registry.hub import Hub
@@ -57,13 +57,11 @@ class Asked:
 async def answer(hub: Hub, request: Request) -> Response:
     """Give a ticket. Invalid, TooLarge, TooMany."""
     request.route = _ROUTE
+    read = HANDLERS.get(request.method)
+    if read is None:
+        return not_allowed(request.method, sorted(HANDLERS))
     try:
-        if request.method == "GET":
-            asked = await _by_query(hub, request)
-        elif request.method == "POST":
-            asked = await _by_form(hub, request)
-        else:
-            return not_allowed(request.method, ["GET", "POST"])
+        asked = await read(hub, request)
     except Unauthenticated as error:
         response = refuse(error)
         response.headers.append(BASIC)
@@ -102,6 +100,9 @@ async def _by_form(hub: Hub, request: Request) -> Asked:
             raise Invalid(f"unknown grant_type {kind[:40]!r}", hint="Known are password and refresh_token.")
     offline = _field(form, "access_type") == "offline"
     return Asked(actor, scopes, _field(form, "client_id") if offline or login else None, login)
+
+
+HANDLERS: dict[str, Callable[[Hub, Request], Awaitable[Asked]]] = {"GET": _by_query, "POST": _by_form}
 
 
 async def _ticket(hub: Hub, asked: Asked) -> dict[str, Any]:

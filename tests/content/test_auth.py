@@ -28,6 +28,7 @@ class TokenService:
     asked: list[tuple[str, dict[str, list[str]], str]] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
     oauth: int = 200
+    refusal: str = "wrong"
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         values = await request.post() if request.method == "POST" else request.query
@@ -37,7 +38,7 @@ class TokenService:
             return web.Response(status=self.oauth)
         given = request.headers.get("Authorization", "").removeprefix("Basic ")
         if given and base64.b64decode(given) not in {b"ada:s3cret", b"ada:refresh"}:
-            return error(401, "UNAUTHORIZED", "wrong")
+            return error(401, "UNAUTHORIZED", self.refusal)
         token = f"token-{len(self.asked)}"
         self.tokens.add(token)
         return web.json_response({"token": token} | self.answer)
@@ -177,6 +178,18 @@ async def test_wrong_credentials_are_said_and_never_become_an_anonymous_token(
         with pytest.raises(Unauthenticated, match="unauthorized: incorrect username or password"):
             await client.login()
         assert len(tokens.asked) == 1
+
+
+async def test_a_service_that_wants_a_token_in_place_of_the_password_is_quoted(
+    registry: FakeRegistry, client_of: Make
+) -> None:
+    async with guarded(registry) as tokens:
+        tokens.refusal = "two-factor authentication is on: use a personal access token"
+        client = await client_of(registry.host, credentials=FixedLogin(Login("ada", "wrong")))
+
+        with pytest.raises(Unauthenticated) as refused:
+            await client.login()
+        assert refused.value.message == f"{registry.host}: unauthorized: {tokens.refusal}"
 
 
 async def test_a_right_that_is_missing_is_dockers_denied(registry: FakeRegistry, client_of: Make) -> None:

@@ -173,11 +173,15 @@ def _refuse(found: click.Command, ctx: click.Context, error: click.UsageError) -
         raise Misused(text, ctx=ctx, code=FLAG_ERROR, hint=hint) from None
     if isinstance(error, click.BadOptionUsage):
         raise Misused(f"flag needs an argument: {error.option_name}", ctx=ctx, code=FLAG_ERROR) from None
-    option = error.param if isinstance(error, click.BadParameter) else None
-    if isinstance(option, click.Option):
-        raise Misused(
-            f'invalid argument for "{", ".join(option.opts)}" flag: {error.message}', ctx=ctx, code=FLAG_ERROR
-        )
+    param = error.param if isinstance(error, click.BadParameter) else None
+    is_missing = isinstance(error, click.MissingParameter)
+    if isinstance(param, click.Option):
+        names = ", ".join(param.opts)
+        if is_missing:
+            raise Misused(f'required flag "{names}" not set', ctx=ctx) from None
+        raise Misused(f'invalid argument for "{names}" flag: {error.message}', ctx=ctx, code=FLAG_ERROR) from None
+    if param and not is_missing:
+        raise Misused(f"invalid argument: {error.message}", ctx=ctx) from None
     raise Misused(f"{ctx.find_root().info_name}: '{ctx.command_path}' {_arity(found)}", ctx=ctx) from None
 
 

@@ -19,7 +19,10 @@ from dockyard.web import token, v2
 from dockyard.web.addresses import address_of, networks
 from dockyard.web.exchange import Exchange
 from dockyard.web.json import api
+from dockyard.web.json.endpoint import PREFIX
 from dockyard.web.metrics import Metrics
+from dockyard.web.pages import site
+from dockyard.web.pages.front import ABOUT
 from dockyard.web.refusals import status_of
 from dockyard.web.routing import Kind
 
@@ -32,8 +35,6 @@ if TYPE_CHECKING:
 
     from dockyard.config import ServeSettings
     from dockyard.web.messages import Receive, Scope, Send
-
-ABOUT = "This is a dockyard hub, a container registry. Push to it: dockyard push {host}/NAME:TAG\n"
 
 
 class App:
@@ -57,10 +58,10 @@ class App:
         self._api = Exchange(self._metrics, api.answer, api.HEADERS)
         self._with_accounts = settings.auth == "accounts"
         routes = [
-            Route("/", self._about),
             Route("/healthz", self._healthy),
             Route("/readyz", self._ready),
             Route("/metrics", self._numbers),
+            *(site.routes() if self._with_accounts else [Route("/", self._about)]),
         ]
         self._others = Starlette(routes=routes, lifespan=self._lifespan)
 
@@ -71,9 +72,9 @@ class App:
             scope["client"] = address_of(scope, self._trusted), 0
         if scope["type"] == "http" and scope["path"].startswith("/v2"):
             await self._exchange(self.hub, scope, receive, send)
-        elif scope["type"] == "http" and self._with_accounts and scope["path"].startswith(api.PREFIX):
+        elif scope["type"] == "http" and self._with_accounts and scope["path"].startswith(PREFIX):
             await self._api(self.hub, scope, receive, send)
-        elif scope["type"] == "http" and scope["path"] == "/token" and self._settings.auth == "accounts":
+        elif scope["type"] == "http" and self._with_accounts and scope["path"] == "/token":
             await self._tokens(self.hub, scope, receive, send)
         elif scope["type"] == "http":
             await self._others(scope, receive, self._counting(scope, send))

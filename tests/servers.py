@@ -157,6 +157,7 @@ class Hub(Server):
         port: int | None = None,
         workers: int = 2,
         auth: str = "none",
+        host: str = "127.0.0.1",
         env: Mapping[str, str] | None = None,
         wrap: Sequence[str | Path] = (),
     ) -> None:
@@ -168,7 +169,7 @@ class Hub(Server):
             password = data.with_name(data.name + ".password")
             password.write_text(self.password + "\n")
             env = {"DOCKYARD_ADMIN": ADMIN, "DOCKYARD_ADMIN_PASSWORD_FILE": str(password)} | dict(env or {})
-        listen = f"127.0.0.1:{port or 0}"
+        listen = f"{host}:{port or 0}"
         super().__init__(
             [
                 *(*wrap, DOCKYARD, "serve", "--listen", listen, "--data", data),
@@ -179,7 +180,7 @@ class Hub(Server):
         )
         try:
             self.url = self.line()
-            assert self.url.startswith(("http://127.0.0.1:", "https://127.0.0.1:")), self.url
+            assert self.url.startswith((f"http://{host}:", f"https://{host}:")), self.url
         except BaseException:
             self.kill()
             raise
@@ -230,16 +231,20 @@ class DockerRegistry(Server):
 
 
 class Dockerd(Server):
-    """Debian's dockerd with its own containerd, folders and socket, and no network of its own. Needs root."""
+    """Debian's dockerd with its own containerd, folders and socket, and no network of its own. Needs root.
 
-    def __init__(self, folder: Path) -> None:
+    ``wrap`` is what runs it, such as ``ip netns exec NAME``; ``env`` is added for daemon and client.
+    """
+
+    def __init__(self, folder: Path, *, wrap: Sequence[str] = (), env: Mapping[str, str] = {}) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # A socket's path may have 107 bytes: pytest's folders are longer.
         self.run = Path(must("mktemp", "-d", "/tmp/dockerd.XXXXXX").strip())
         self.socket = f"unix://{self.run}/docker.sock"
-        self.env = plain_environment(folder / "home") | {"DOCKER_HOST": self.socket}
+        self.env = plain_environment(folder / "home") | {"DOCKER_HOST": self.socket} | dict(env)
         (folder / "daemon.json").write_text(json.dumps({"insecure-registries": ["127.0.0.0/8"]}))
         command = as_root(
+            *wrap, "env", *(f"{name}={value}" for name, value in env.items()),
             "dockerd", "--config-file", f"{folder}/daemon.json", "--host", self.socket,
             "--data-root", f"{folder}/data", "--exec-root", f"{self.run}/exec", "--pidfile", f"{self.run}/pid",
             "--iptables=false", "--ip6tables=false", "--bridge=none", "--group", str(os.getegid()),
@@ -252,9 +257,11 @@ class Dockerd(Server):
             self.stop()
             raise
 
-    def __call__(self, *arguments: str | Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def __call__(
+        self, *arguments: str | Path, input: str | None = None, timeout: float = 300
+    ) -> subprocess.CompletedProcess[str]:
         """Run docker's client against this daemon."""
-        return run("docker", *arguments, env=self.env, timeout=timeout)
+        return run("docker", *arguments, env=self.env, timeout=timeout, input=input)
 
     def ok(self, *arguments: str | Path, timeout: float = 300) -> str:
         """Run docker's client; it has to succeed. Return its stdout."""
@@ -376,12 +383,13 @@ class Started:
         port: int | None = None,
         workers: int = 2,
         auth: str = "none",
+        host: str = "127.0.0.1",
         env: Mapping[str, str] | None = None,
         wrap: Sequence[str | Path] = (),
     ) -> Hub:
         """A hub with the folder ``data`` (given again: the same hub, started anew)."""
         data = data or self.folder / f"hub{len(self.servers)}"
-        hub = Hub(data, *flags, port=port, workers=workers, auth=auth, env=env, wrap=wrap)
+        hub = Hub(data, *flags, port=port, workers=workers, auth=auth, host=host, env=env, wrap=wrap)
         self.servers.append(hub)
         return hub
 

@@ -1,8 +1,9 @@
-"""What only stories need: small disks, and the sizes that ``make soak`` raises."""
+"""What only stories need: small disks, another machine's network, and the sizes that ``make soak`` raises."""
 
 from __future__ import annotations
 
 import os
+import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,3 +52,43 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Disk]]:
     yield make
     for disk in disks:
         must(*as_root("umount", "--lazy", str(disk.path)))
+
+
+class Network:
+    """A network namespace, which is another machine for what is about addresses, with a cable to this one.
+
+    ``here`` and ``there`` are the addresses of the cable's two ends. Needs root.
+    """
+
+    def __init__(self) -> None:
+        number = random.randrange(1, 250 * 64)
+        part, last = f"10.213.{number // 64}", number % 64 * 4
+        self.name = f"dockyard-{number}"
+        self.here, self.there = f"{part}.{last + 1}", f"{part}.{last + 2}"
+        ours, theirs = f"dya{number}", f"dyb{number}"
+        for line in (
+            f"netns add {self.name}",
+            f"link add {ours} type veth peer name {theirs} netns {self.name}",
+            f"addr add {self.here}/30 dev {ours}",
+            f"link set {ours} up",
+            f"-n {self.name} addr add {self.there}/30 dev {theirs}",
+            f"-n {self.name} link set {theirs} up",
+            f"-n {self.name} link set lo up",
+        ):
+            must(*as_root("ip", *line.split()))
+
+    def inside(self, *command: str | Path) -> list[str]:
+        """The command line that runs ``command`` there."""
+        return as_root("ip", "netns", "exec", self.name, *map(str, command))
+
+    def close(self) -> None:
+        """Remove the namespace, and with it the cable."""
+        must(*as_root("ip", "netns", "delete", self.name))
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    """A network that is not this machine's: ``network.inside(…)`` runs there, ``network.here`` is where we are."""
+    made = Network()
+    yield made
+    made.close()

@@ -19,6 +19,7 @@ from dockyard.errors import Invalid
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Awaitable
 
     from dockyard.cli.session import Session
     from dockyard.registry.access import Actor
@@ -61,8 +62,11 @@ def add(
     The password is asked for twice, or read from standard input.
     """
     given = _password(password_stdin)
-    about = {"administrator": admin, "full_name": full_name, "email": email}
-    on_hub(session, data, lambda hub, actor: hub.accounts.create(actor, name, given, **about))
+
+    def make(hub: Hub, actor: Actor) -> Awaitable[User]:
+        return hub.accounts.create(actor, name, given, administrator=admin, full_name=full_name, email=email)
+
+    on_hub(session, data, make)
     click.echo(name)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import hmac
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,6 +13,7 @@ from weakref import WeakValueDictionary
 from dockyard.errors import Unauthenticated
 from dockyard.registry.access import ANONYMOUS
 from dockyard.registry.catalog import accounts
+from dockyard.registry.names import is_account_name
 from dockyard.registry.tokens import is_secret
 
 if TYPE_CHECKING:
@@ -38,8 +40,12 @@ _KEPT = 10_000
 
 
 class _Proof(NamedTuple):
-    """A password that was right: whose it is, what was kept of it then, and the version of rights of that time."""
+    """A password that was right: whose it is, what was kept of it then, and the version of rights of that time.
 
+    ``digest`` is salted, so that what a dump of memory shows is no hash that tables have.
+    """
+
+    digest: bytes
     account: int
     kept: str
     version: str
@@ -72,25 +78,24 @@ class Credentials:
         self._database, self._rights, self._clock = database, rights, clock
         self._tokens, self._passwords, self._limits, self._signing = tokens, passwords, limits, signing
         self._salt = os.urandom(32)
-        self._proofs: dict[bytes, _Proof] = {}
+        # By name and address: what was right from one address opens no door around the limits at another.
+        self._proofs: dict[tuple[str, str], _Proof] = {}
         self._shown: dict[tuple[str, str], _Shown] = {}
-        self._turns: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[tuple[str, str, bytes], asyncio.Lock] = WeakValueDictionary()
 
     async def basic(self, username: str, password: str, *, address: str) -> Actor:
         """Who has this name, and this password or token. Unauthenticated, TooMany."""
         if is_secret(password):
             return await self._by_token(username, password, address)
-        # Salted, so that what a dump of memory shows is no hash that tables have.
-        presented = f"{username}\0{password}".encode(errors="surrogatepass")
-        key = hashlib.sha256(self._salt + presented).digest()
-        account = await self._remembered(key, username)
+        digest = hashlib.sha256(self._salt + password.encode(errors="surrogatepass")).digest()
+        account = await self._remembered(username, address, digest)
         if account is None:
             # A client that opens many connections at once has its password proved once.
-            turn = self._turns.setdefault(key, asyncio.Lock())
+            turn = self._turns.setdefault((username, address, digest), asyncio.Lock())
             async with turn:
-                account = await self._remembered(key, username)
+                account = await self._remembered(username, address, digest)
                 if account is None:
-                    account = await self._prove(key, username, password, address)
+                    account = await self._prove(username, password, address, digest)
         actor = await self._rights.actor(account, address=address)
         if actor is None:
             raise _wrong()
@@ -128,23 +133,26 @@ class Credentials:
         await self._limits.failed(None, address)
         raise _wrong()
 
-    async def _remembered(self, key: bytes, username: str) -> int | None:
+    async def _remembered(self, username: str, address: str, digest: bytes) -> int | None:
+        key = username, address
         proof = self._proofs.get(key)
-        if proof is None or proof.until <= self._clock():
+        if proof is None or proof.until <= self._clock() or not hmac.compare_digest(proof.digest, digest):
             return None
         version = await self._rights.version()
         if proof.version != version:
             # Somebody's access changed; this password still is the one, unless it is another now.
             row = await self._database.look_up(accounts.LOGIN, username)
-            if row is None or tuple(row) != (proof.account, proof.kept, False):
+            if row is None or (row[0], row[1], bool(row[2])) != (proof.account, proof.kept, False):
                 self._proofs.pop(key, None)
                 return None
             self._proofs[key] = proof._replace(version=version)
         return proof.account
 
-    async def _prove(self, key: bytes, username: str, password: str, address: str) -> int:
+    async def _prove(self, username: str, password: str, address: str, digest: bytes) -> int:
+        # A wrong guess ends what is remembered: whoever guesses on from there meets the limits, also when right.
+        self._proofs.pop((username, address), None)
         version = await self._rights.version()
-        row = await self._database.look_up(accounts.LOGIN, username)
+        row = await self._database.look_up(accounts.LOGIN, username) if is_account_name(username) else None
         proven = await self._passwords.prove(username, password, address=address)
         if proven.second_factor:
             raise Unauthenticated(
@@ -153,7 +161,8 @@ class Credentials:
         if row is not None and row[0] == proven.id and row[1]:
             if len(self._proofs) >= _KEPT:
                 self._proofs.clear()
-            self._proofs[key] = _Proof(proven.id, row[1], version, self._clock() + REMEMBERED_SECONDS)
+            until = self._clock() + REMEMBERED_SECONDS
+            self._proofs[username, address] = _Proof(digest, proven.id, row[1], version, until)
         return proven.id
 
 

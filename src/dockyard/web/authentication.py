@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dockyard.web.routing import Route
 
 BASIC = (b"www-authenticate", b'Basic realm="dockyard"')
-"""The challenge of the scheme that needs no token service."""
+"""The challenge of the token service, and of others that need none."""
 
 _BY_METHOD = {"GET": Action.PULL, "HEAD": Action.PULL, "PUT": Action.PUSH, "DELETE": Action.DELETE}
 _ACTIONS: dict[Kind, dict[str, Action]] = {
@@ -75,13 +75,17 @@ def basic(value: str) -> tuple[str, str]:
 
 
 def challenges(hub: Hub, request: Request, error: Unauthenticated) -> list[tuple[bytes, bytes]]:
-    """The headers that say how to ask: one for each scheme, as clients want them."""
+    """The header that says how to ask. Basic is taken and not offered: docker applies every scheme that is.
+
+    Its client (distribution's ``registry/client/auth``, ``ModifyRequest``) would fail with an identity token, or
+    without a login, where it could pull what is public.
+    """
     bearer = f'Bearer realm="{hub.settings.url}/token",service="{hub.signing.service}"'
     if scope := format_scopes(_wanted(request)):
         bearer += f',scope="{scope}"'
     if isinstance(error, InsufficientScope):
         bearer += ',error="insufficient_scope"'
-    return [(b"www-authenticate", bearer.encode()), BASIC]
+    return [(b"www-authenticate", bearer.encode())]
 
 
 def _wanted(request: Request) -> list[tuple[str, str]]:

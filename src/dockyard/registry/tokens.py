@@ -64,7 +64,7 @@ def is_secret(text: str) -> bool:
 
 def hashed(secret: str) -> str:
     """What the database keeps of a secret."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
 
 
 class Tokens:

@@ -233,7 +233,7 @@ class DockerRegistry(Server):
 class Dockerd(Server):
     """Debian's dockerd with its own containerd, folders and socket, and no network of its own. Needs root.
 
-    ``wrap`` is what runs it, such as ``ip netns exec NAME``; ``env`` is added for daemon and client.
+    ``wrap`` is what runs it, such as ``nsenter --net=FILE``; ``env`` is added for daemon and client.
     """
 
     def __init__(self, folder: Path, *, wrap: Sequence[str] = (), env: Mapping[str, str] = {}) -> None:

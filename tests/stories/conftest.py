@@ -76,10 +76,12 @@ class Network:
             f"-n {self.name} link set lo up",
         ):
             must(*as_root("ip", *line.split()))
+        # Not `ip netns exec`, which mounts a /sys without cgroups, and dockerd wants those.
+        self.enter = ("nsenter", f"--net=/run/netns/{self.name}")
 
     def inside(self, *command: str | Path) -> list[str]:
         """The command line that runs ``command`` there."""
-        return as_root("ip", "netns", "exec", self.name, *map(str, command))
+        return as_root(*self.enter, *map(str, command))
 
     def close(self) -> None:
         """Remove the namespace, and with it the cable."""

@@ -101,7 +101,7 @@ def test_large_layers_go_through_and_the_log_has_the_client_s_address(
     layout = big_layer(tmp_path / "made", SIZE)
     env = there.env | trusting
 
-    docker = Dockerd(tmp_path / "docker", wrap=("ip", "netns", "exec", network.name), env=trusting)
+    docker = Dockerd(tmp_path / "docker", wrap=network.enter, env=trusting)
     try:
         name = f"{host}/ada/by-docker:v1"
         docker.ok("load", "-i", docker_archive(layout, tmp_path / "image.tar", name))

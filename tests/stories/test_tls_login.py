@@ -27,9 +27,7 @@ def test_docker_logs_in_over_tls_pushes_and_pulls_and_is_refused_what_is_not_its
     hub = start_hub("--tls-cert", str(tls.cert), "--tls-key", str(tls.key), auth="accounts", host=network.here)
     password = hub.user("ada")
     hub.user("grace")
-    docker = Dockerd(
-        tmp_path / "docker", wrap=("ip", "netns", "exec", network.name), env={"SSL_CERT_FILE": str(tls.authority)}
-    )
+    docker = Dockerd(tmp_path / "docker", wrap=network.enter, env={"SSL_CERT_FILE": str(tls.authority)})
     try:
         name, others = f"{hub.host}/ada/app:v1", f"{hub.host}/grace/app:v1"
         docker.ok("load", "-i", docker_archive(busybox(tmp_path / "made"), tmp_path / "image.tar", name))

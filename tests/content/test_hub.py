@@ -77,7 +77,7 @@ async def test_what_the_hub_refuses_is_of_its_kind(client: Make, boss: Login) ->
     hub = await client(boss)
     await hub.ask("POST", "/repositories", {"name": "client-kinds"})
 
-    with pytest.raises(Conflict):
+    with pytest.raises(Conflict, match="^there is a repository client-kinds already$"):
         await hub.ask("POST", "/repositories", {"name": "client-kinds"})
     with pytest.raises(NameUnknown):
         await hub.ask("GET", repository_path(parse_repository("client-kinds/none")))

@@ -11,7 +11,16 @@ from urllib.parse import quote, urlencode
 
 from dockyard.content.fetch import read_all
 from dockyard.content.http import MAX_PAGE
-from dockyard.errors import NameInvalid, NotFound, Unauthenticated, Unavailable, Unsupported
+from dockyard.errors import (
+    Conflict,
+    DockyardError,
+    Invalid,
+    NameInvalid,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+    Unsupported,
+)
 from dockyard.oci.reference import DOCKER_HUB
 
 if TYPE_CHECKING:
@@ -54,10 +63,12 @@ class HubClient:
                 raw = await read_all(response, MAX_PAGE, self.host)
         except Unauthenticated as error:
             raise Unauthenticated(error.message, hint=f"Log in: dockyard login {self.host}") from error
-        except (NotFound, Unsupported):
+        except (NotFound, Unsupported) as error:
             if await self._is_hub():
-                raise
+                raise self._plain(error) from error
             raise self._no_hub() from None
+        except (Invalid, Conflict) as error:
+            raise self._plain(error) from error
         fields = _parse(raw) if raw else {}
         if fields is None:
             raise self._no_hub()
@@ -87,6 +98,11 @@ class HubClient:
                 return "openapi" in (_parse(await read_all(response, MAX_PAGE, self.host)) or {})
         except (NotFound, Unauthenticated, Unsupported):
             return False
+
+    def _plain(self, error: DockyardError) -> DockyardError:
+        """The same error in the hub's own words, which say more than the code that registries have for it."""
+        words = error.code.lower().replace("_", " ")
+        return type(error)(error.message.removeprefix(f"{self.host}: {words}: "))
 
     def _no_hub(self) -> NotFound:
         return NotFound(f"{self.host} is not a dockyard hub, or one without accounts", hint=_NO_HUB)

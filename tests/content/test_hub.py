@@ -1,12 +1,11 @@
 """The client of a hub's JSON API: against our hub with accounts, and against registries that are no hub."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from aiohttp import web
-from content.fake_registry import FakeRegistry, error
+from content.fake_registry import FakeRegistry, error, fake_registry
 from servers import DockerRegistry, Hub
 
 from dockyard.content.credentials import FixedLogin, Login
@@ -16,7 +15,13 @@ from dockyard.oci.reference import parse_repository
 
 Make = Callable[..., Any]
 ADA = FixedLogin(Login("ada", "s3cret"))
-BASIC = {"WWW-Authenticate": 'Basic realm="hub"'}
+
+
+async def asks_for_a_login(request: web.Request) -> web.StreamResponse | None:
+    """As a hub does it."""
+    if request.path != "/api/v1/account" or "Authorization" in request.headers:
+        return None
+    return error(401, "UNAUTHORIZED", "authentication required", **{"WWW-Authenticate": 'Basic realm="dockyard"'})
 
 
 @pytest.fixture
@@ -77,7 +82,7 @@ async def test_what_the_hub_refuses_is_of_its_kind(client: Make, boss: Login) ->
     hub = await client(boss)
     await hub.ask("POST", "/repositories", {"name": "client-kinds"})
 
-    with pytest.raises(Conflict, match="^there is a repository client-kinds already$"):
+    with pytest.raises(Conflict, match=r"^there is a repository client-kinds already$"):
         await hub.ask("POST", "/repositories", {"name": "client-kinds"})
     with pytest.raises(NameUnknown):
         await hub.ask("GET", repository_path(parse_repository("client-kinds/none")))
@@ -107,61 +112,65 @@ async def test_a_page_for_people_is_no_hub(registry: FakeRegistry, client_of: Ma
 
     registry.faults.append(page)
 
-    with pytest.raises(NotFound, match="is not a dockyard hub"):
+    with pytest.raises(NotFound, match="not a dockyard hub"):
         await HubClient(await client_of(registry.host)).ask("GET", "/account")
 
 
-async def test_a_password_goes_only_to_who_takes_passwords(registry: FakeRegistry, client_of: Make) -> None:
-    """A registry that sends for tokens may be another's than its token service."""
+@pytest.mark.parametrize("scheme", ["Bearer", "Basic"])
+async def test_a_password_goes_only_to_a_hub(scheme: str, registry: FakeRegistry, client_of: Make) -> None:
+    """What protects a registry of another kind may be another's."""
 
-    async def wants_tokens(request: web.Request) -> web.StreamResponse | None:
-        bearer = {"WWW-Authenticate": f'Bearer realm="{registry.url}/token"'}
-        return error(401, "UNAUTHORIZED", "authentication required", **bearer)
+    async def guarded(request: web.Request) -> web.StreamResponse | None:
+        challenge = {"WWW-Authenticate": f'{scheme} realm="{registry.url}/token"'}
+        return error(401, "UNAUTHORIZED", "authentication required", **challenge)
 
-    registry.faults.append(wants_tokens)
-    with pytest.raises(Unauthenticated):
+    registry.faults.append(guarded)
+    with pytest.raises(NotFound, match="not a dockyard hub"):
         await HubClient(await client_of(registry.host, credentials=ADA)).ask("GET", "/account")
 
     assert registry.asked("GET", "/api/")
     assert not [seen for seen in registry.seen if "Authorization" in seen.headers]
 
 
-async def test_a_password_does_not_follow_to_another_host(registry: FakeRegistry, hub: Hub, client_of: Make) -> None:
-    async def elsewhere(request: web.Request) -> web.StreamResponse | None:
-        if request.path == "/v2/":
-            return error(401, "UNAUTHORIZED", "authentication required", **BASIC)
-        return web.Response(status=307, headers={"Location": f"{hub.url}{request.path}"})
+async def test_a_password_does_not_follow_to_another_host(registry: FakeRegistry, client_of: Make) -> None:
+    async with fake_registry() as other:
 
-    registry.faults.append(elsewhere)
+        async def elsewhere(request: web.Request) -> web.StreamResponse | None:
+            if request.path == "/v2/" or "Authorization" not in request.headers:
+                return None
+            return web.Response(status=307, headers={"Location": f"{other.url}/moved"})
 
-    with pytest.raises(NotFound):
-        await HubClient(await client_of(registry.host, credentials=ADA)).ask("GET", "/account")
-    assert registry.asked("GET", "/api/v1/account")[0].headers["Authorization"].startswith("Basic ")
+        registry.faults += [asks_for_a_login, elsewhere]
+        with pytest.raises(NotFound):
+            await HubClient(await client_of(registry.host, credentials=ADA)).ask("GET", "/account")
+
+        assert registry.seen[-1].headers["Authorization"].startswith("Basic ")
+        assert ["Authorization" in seen.headers for seen in other.seen] == [False]
 
 
 async def test_only_what_changes_nothing_is_tried_again(registry: FakeRegistry, client_of: Make) -> None:
     async def broken(request: web.Request) -> web.StreamResponse | None:
-        return web.Response(status=503) if "/api/" in request.path else None
+        return web.Response(status=503) if "/orgs" in request.path else None
 
-    registry.faults.append(broken)
+    registry.faults += [asks_for_a_login, broken]
     api = HubClient(await client_of(registry.host))
     for method in ("GET", "POST", "PUT", "DELETE"):
         with pytest.raises(Unavailable):
             await api.ask(method, "/orgs")
 
-    assert [len(registry.asked(method, "/api/")) for method in ("GET", "POST", "PUT", "DELETE")] == [6, 1, 1, 1]
+    assert [len(registry.asked(method, "/orgs")) for method in ("GET", "POST", "PUT", "DELETE")] == [6, 1, 1, 1]
 
 
-@pytest.mark.parametrize("answer", [{"items": 1}, {"items": [], "next": "a"}, {}])
+@pytest.mark.parametrize("answer", ['{"items": 1}', '{"items": [], "next": "a"}', "{}", "[]", "<html>"])
 async def test_a_list_that_is_none_or_never_ends_is_an_error(
-    answer: dict[str, Any], registry: FakeRegistry, client_of: Make
+    answer: str, registry: FakeRegistry, client_of: Make
 ) -> None:
     async def listed(request: web.Request) -> web.StreamResponse | None:
-        return web.Response(text=json.dumps(answer)) if "/api/" in request.path else None
+        return web.Response(text=answer) if "/orgs" in request.path else None
 
-    registry.faults.append(listed)
+    registry.faults += [asks_for_a_login, listed]
 
-    with pytest.raises(Unavailable, match="is not a list"):
+    with pytest.raises(Unavailable, match="the answer is not a"):
         assert [item async for item in HubClient(await client_of(registry.host)).items("/orgs")]
 
 

@@ -11,7 +11,7 @@ from dockyard.cli.failures import plain
 from dockyard.cli.grammar import Misused, command
 from dockyard.cli.output import LIST_FORMAT, Columns, lines
 from dockyard.cli.session import Session
-from dockyard.errors import Invalid, NameUnknown, NotFound, Unsupported
+from dockyard.errors import DigestInvalid, Invalid, NameUnknown, NotFound, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,11 +76,11 @@ def _remove(session: Session, text: str, insecure: bool) -> None:
 
     try:
         asyncio.run(remove())
-    except (Unsupported, Invalid) as error:
-        # docker-registry 2.8 takes what stands there for a digest.
+    except (Unsupported, DigestInvalid):
+        # docker-registry 2.8 takes whatever stands there for a digest.
         raise Unsupported(
-            f"{named.registry} does not remove a tag by its name: {error.message}",
-            hint="It may remove the whole image by its digest, with all its tags; this command does not do that.",
+            f"{named.registry} can't remove a tag by its name",
+            hint="Registries of this kind only remove whole images by digest, with all their tags.",
         ) from None
     except NotFound as error:
         if isinstance(error, NameUnknown):

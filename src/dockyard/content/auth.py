@@ -89,7 +89,7 @@ class Auth:
     async def header(self, scopes: Scopes) -> str | None:
         """The header's value for requests that need ``scopes``, or ``None`` to ask without."""
         if self.direct:
-            # A password goes as it is only to whom it may: a registry that takes Basic says so.
+            # A password goes as it is only to who takes it so.
             login = await self.login() if self._basic else None
             if login and login.identity_token:
                 return f"Bearer {login.identity_token}"

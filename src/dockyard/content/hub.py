@@ -5,15 +5,17 @@ Who asks is proved with docker's login itself: Basic for a name and password, Be
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from dockyard.content.challenges import parse_challenges
 from dockyard.content.fetch import read_all
 from dockyard.content.http import MAX_PAGE
 from dockyard.errors import (
     Conflict,
-    DockyardError,
+    Denied,
     Invalid,
     NameInvalid,
     NotFound,
@@ -26,12 +28,15 @@ from dockyard.oci.reference import DOCKER_HUB
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from dockyard.content.challenges import Challenge
     from dockyard.content.http import RegistryClient
     from dockyard.oci.reference import RepositoryName
 
     Fields = dict[str, Any]
 
 API = "/api/v1"
+REALM = "dockyard"
+"""What a hub calls the realm of its API where it asks for a login."""
 PAGE = "100"
 """Items to ask for at once, as ``n``, in a list that has pages."""
 
@@ -45,6 +50,7 @@ class HubClient:
     def __init__(self, client: RegistryClient) -> None:
         self.client = client
         self.host = client.registry
+        self._met = False
         client.auth.direct = True
 
     async def ask(self, method: str, target: str, body: Mapping[str, Any] | None = None) -> Fields:
@@ -52,8 +58,8 @@ class HubClient:
 
         Raise what a refusal means, and NotFound where the other side is no hub at all.
         """
-        if self.host == DOCKER_HUB:
-            raise NotFound(f"{DOCKER_HUB} is not a dockyard hub", hint=_NO_HUB)
+        if not self._met:
+            await self._meet()
         headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body is not None else {})
         try:
             async with self.client.request(
@@ -63,15 +69,13 @@ class HubClient:
                 raw = await read_all(response, MAX_PAGE, self.host)
         except Unauthenticated as error:
             raise Unauthenticated(error.message, hint=f"Log in: dockyard login {self.host}") from error
-        except (NotFound, Unsupported) as error:
-            if await self._is_hub():
-                raise self._plain(error) from error
-            raise self._no_hub() from None
-        except (Invalid, Conflict) as error:
-            raise self._plain(error) from error
+        except (NotFound, Invalid, Conflict) as error:
+            # The hub's own words say more than the code that registries have for it.
+            words = error.code.lower().replace("_", " ")
+            raise type(error)(error.message.removeprefix(f"{self.host}: {words}: ")) from error
         fields = _parse(raw) if raw else {}
         if fields is None:
-            raise self._no_hub()
+            raise Unavailable(f"{self.host}: the answer is not a JSON object")
         return fields
 
     async def items(self, target: str, **query: str) -> AsyncIterator[Fields]:
@@ -90,22 +94,20 @@ class HubClient:
             asked["after"] = str(after)
             seen.add(str(after))
 
-    async def _is_hub(self) -> bool:
-        try:
-            async with self.client.request(
-                "GET", f"{API}/openapi.json", None, expect={200}, where=self.host
-            ) as response:
-                return "openapi" in (_parse(await read_all(response, MAX_PAGE, self.host)) or {})
-        except (NotFound, Unauthenticated, Unsupported):
-            return False
-
-    def _plain(self, error: DockyardError) -> DockyardError:
-        """The same error in the hub's own words, which say more than the code that registries have for it."""
-        words = error.code.lower().replace("_", " ")
-        return type(error)(error.message.removeprefix(f"{self.host}: {words}: "))
-
-    def _no_hub(self) -> NotFound:
-        return NotFound(f"{self.host} is not a dockyard hub, or one without accounts", hint=_NO_HUB)
+    async def _meet(self) -> None:
+        """Find out that the other side is a hub before it is sent a login: a hub asks for one, in a way of its own."""
+        challenges: list[Challenge] = []
+        if self.host != DOCKER_HUB:
+            with contextlib.suppress(NotFound, Denied, Invalid, Unsupported):
+                async with self.client.request(
+                    "GET", f"{API}/account", None, expect={401}, where=self.host
+                ) as response:
+                    challenges = parse_challenges(response.headers.getall("WWW-Authenticate", []))
+        if not any(one.scheme == "basic" and one.parameters.get("realm") == REALM for one in challenges):
+            what = "is not a dockyard hub" + ("" if self.host == DOCKER_HUB else ", or one without accounts")
+            raise NotFound(f"{self.host} {what}", hint=_NO_HUB)
+        self.client.auth.learn(challenges)
+        self._met = True
 
 
 def path(*parts: str) -> str:

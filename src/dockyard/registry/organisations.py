@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from dockyard.registry import access
 from dockyard.registry.access import HUB, Action
+from dockyard.registry.accounts import check_full_name
 from dockyard.registry.catalog import members
 from dockyard.registry.names import check_account_name
-from dockyard.registry.texts import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from dockyard.registry.database import Database
     from dockyard.registry.profiles import Member, Organisation
     from dockyard.registry.rights import Rights
-
-LONGEST_NAME = 100
-"""Characters of a full name."""
 
 
 class Organisations:
@@ -43,7 +40,7 @@ class Organisations:
         """Make an organisation that the actor owns. Denied, NameInvalid, Invalid; Conflict where the name is taken."""
         access.require(actor, Action.FOUND, HUB)
         check_account_name(name)
-        _check_full_name(full_name)
+        full_name = check_full_name(full_name)
         return await self._database.write(members.create, actor, name, full_name=full_name, now=self._now())
 
     async def configure(
@@ -51,7 +48,8 @@ class Organisations:
     ) -> Organisation:
         """Change what is not ``None``. NameUnknown, Denied, Invalid."""
         await self._require(actor, Action.MANAGE, name)
-        _check_full_name(full_name or "")
+        if full_name is not None:
+            full_name = check_full_name(full_name)
         return await self._database.write(
             members.configure, actor, name, full_name=full_name, default_private=default_private, now=self._now()
         )
@@ -88,7 +86,3 @@ class Organisations:
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
-
-
-def _check_full_name(text: str) -> None:
-    check_text(text, longest=LONGEST_NAME, what="full name")

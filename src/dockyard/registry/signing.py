@@ -122,8 +122,8 @@ class Signing:
             begun = claims["nbf"] <= self._clock() + LEEWAY
             account = int(claims["sub"]) if "sub" in claims else None
             asked, granted = _unpacked(claims["may"])
-            ticket = Ticket(account, claims.get("tok"), asked, granted, claims["exp"])
-        except (JoseError, ValueError, KeyError, TypeError):
+            ticket = Ticket(account, claims.get("tok"), asked, granted, int(claims["exp"]))
+        except (JoseError, ValueError, KeyError, TypeError, AttributeError):
             raise _invalid() from None
         if not (ours and begun):
             raise _invalid()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -159,6 +160,11 @@ class Browser:
                     self.cookies.pop(name, None)
                 else:
                     self.cookies[name] = morsel.value
+
+
+def basic(name: str, password: str) -> dict[str, str]:
+    """The header that says who asks, on the JSON API."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
 
 
 def signed_in(hub: Hub, name: str, password: str) -> Browser:

@@ -61,7 +61,7 @@ async def act(visit: Visit, form: Form) -> Response:
 
 
 def expiry(choice: str, date: str, now: float) -> int | None:
-    """Seconds from ``now`` that a token shall last, ``None`` for ever; a day counts to its end, in UTC.
+    """Seconds from ``now`` that a token shall last, ``None`` for ever; a day counts to its last minute, in UTC.
 
     DateInvalid.
     """
@@ -75,7 +75,7 @@ def expiry(choice: str, date: str, now: float) -> int | None:
         day = dt.date.fromisoformat(date)
     except ValueError:
         raise DateInvalid("choose the day that the token shall end on") from None
-    end = dt.datetime.combine(day, dt.time(), dt.UTC).timestamp() + DAY
+    end = dt.datetime.combine(day, dt.time(23, 59), dt.UTC).timestamp()
     if not now < end < now + LONGEST * DAY:
         raise DateInvalid("the day must be to come, and within ten years")
     return int(end - now)

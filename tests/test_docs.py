@@ -22,6 +22,7 @@ from dockyard.cli.program import NAME
 from dockyard.config import SECTIONS
 from dockyard.web import token
 from dockyard.web.metrics import ROUTES, Metrics
+from dockyard.web.pages import site
 from dockyard.web.routing import Kind
 from dockyard.web.v2 import HANDLERS
 
@@ -99,6 +100,8 @@ def test_every_route_is_on_the_page_of_routes() -> None:
     listed = {(row[0], row[1]) for row in rows("reference/http.md")}
     answered = {(method, PATHS[kind]) for kind, methods in HANDLERS.items() for method in methods if method != "HEAD"}
     answered |= {(method, "/token") for method in token.HANDLERS}
+    answered |= {(method, page.path) for page in site.PAGES for method in page.methods}
+    answered |= {("GET", "/static/<name>")}
     others = set(re.findall(r'Route\("(/\w*)"', (ROOT / "src/dockyard/web/app.py").read_text()))
 
     assert others
@@ -207,3 +210,16 @@ def test_the_builders_guide_works(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr.decode()
     assert (tmp_path / "app/files/hello").read_text() == "hello\n"
+
+
+def test_every_test_that_a_page_names_is_there() -> None:
+    written = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^ *(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    modules = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    named = {(page.name, name) for page in PAGES for name in re.findall(r"`(test_\w+)`", page.read_text())}
+
+    assert len(named) > 100
+    assert not {(where, name) for where, name in named if name not in written | modules}

@@ -23,6 +23,7 @@ from dockyard.config import SECTIONS
 from dockyard.web import token
 from dockyard.web.metrics import ROUTES, Metrics
 from dockyard.web.pages import site
+from dockyard.web.pages import site
 from dockyard.web.routing import Kind
 from dockyard.web.v2 import HANDLERS
 
@@ -100,6 +101,8 @@ def test_every_route_is_on_the_page_of_routes() -> None:
     listed = {(row[0], row[1]) for row in rows("reference/http.md")}
     answered = {(method, PATHS[kind]) for kind, methods in HANDLERS.items() for method in methods if method != "HEAD"}
     answered |= {(method, "/token") for method in token.HANDLERS}
+    answered |= {(method, page.path) for page in site.PAGES for method in page.methods}
+    answered |= {("GET", "/static/<name>")}
     answered |= {(method, page.path) for page in site.PAGES for method in page.methods}
     answered |= {("GET", "/static/<name>")}
     others = set(re.findall(r'Route\("(/\w*)"', (ROOT / "src/dockyard/web/app.py").read_text()))

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pty
 import select
 import subprocess
+import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pyotp
 import pytest
+from logged_in import new_user
 from servers import DOCKYARD, PASSWORD, must
 
 if TYPE_CHECKING:
-    from servers import DockerRegistry, Machine
+    from collections.abc import Callable
+
+    from servers import DockerRegistry, Hub, Machine
 
 
 def config(machine: Machine) -> Path:
@@ -161,3 +167,51 @@ def read_until(terminal: int, text: str) -> str:
         assert ready, f"nothing more after {shown!r}"
         shown += os.read(terminal, 4096).decode()
     return shown
+
+
+def test_our_hub_gives_a_login_of_its_own_in_place_of_the_password(accounts_hub: Hub, dockyard: Machine) -> None:
+    password = accounts_hub.user("login-ada")
+    done = dockyard("login", "-u", "login-ada", "--password-stdin", accounts_hub.host, input=password)
+    kept = json.loads(config(dockyard).read_text())["auths"][accounts_hub.host]
+
+    assert (done.returncode, done.stdout) == (0, "Login Succeeded\n")
+    assert kept["identitytoken"].startswith("dyl_")
+    assert base64.b64decode(kept["auth"]) == b"login-ada:"
+    assert dockyard.ok("login", accounts_hub.host) == "Login Succeeded\n"
+    assert dockyard("login", "-u", "login-ada", "--password-stdin", accounts_hub.host, input="wrong").stderr == (
+        f"Error: {accounts_hub.host}: unauthorized: incorrect username or password\n"
+        "A personal access token of the registry, made on its pages, works in place of the password.\n"
+    )
+
+
+def test_with_a_second_factor_only_a_token_logs_in_and_that_is_said(
+    accounts_hub: Hub, machine: Callable[[str], Machine]
+) -> None:
+    ada = new_user(accounts_hub, machine, "login-factor")
+    password = "login-factor has a password"
+    token = ada.ok("token", "create", "laptop").strip()
+    turn_on_second_factor(accounts_hub, "login-factor", password)
+    refused = ada("login", "-u", "login-factor", "--password-stdin", accounts_hub.host, input=password)
+    accepted = ada("login", "-u", "login-factor", "--password-stdin", accounts_hub.host, input=token)
+
+    assert refused.returncode == 1
+    assert "two-factor authentication" in refused.stderr
+    assert "use a personal access token" in refused.stderr
+    assert (accepted.returncode, accepted.stdout) == (0, "Login Succeeded\n")
+
+
+def turn_on_second_factor(hub: Hub, name: str, password: str) -> None:
+    """As an authenticator's user does."""
+    begun = ask(hub, name, password, "POST", {"password": password})
+    ask(hub, name, password, "PUT", {"code": pyotp.TOTP(begun["secret"]).now()})
+
+
+def ask(hub: Hub, name: str, password: str, method: str, fields: dict[str, str]) -> Any:
+    headers = {
+        "Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode(),
+        "Content-Type": "application/json",
+    }
+    url = f"{hub.url}/api/v1/account/second-factor"
+    request = urllib.request.Request(url, json.dumps(fields).encode(), headers, method=method)
+    with urllib.request.urlopen(request, timeout=60) as response:
+        return json.load(response)

@@ -118,7 +118,10 @@ class RegistryClient:
         try:
             await self.ping()
         except Unauthenticated as error:
-            raise Unauthenticated(f"{self.registry}: {error.detail or INCORRECT}") from error
+            raise Unauthenticated(
+                f"{self.registry}: {error.detail or INCORRECT}",
+                hint="A personal access token of the registry, made on its pages, works in place of the password.",
+            ) from error
         login, token = await self.auth.login(), self.auth.identity_token
         return Login(login.username, identity_token=token) if login and token else None
 

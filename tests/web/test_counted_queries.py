@@ -34,8 +34,12 @@ def statements() -> Iterator[list[str]]:
     """Every statement that SQLite runs from here on, with its values."""
     seen: list[str] = []
 
+    def ran(statement: str) -> None:
+        if not statement.startswith("PRAGMA"):  # which each new connection begins with, in whatever request that is
+            seen.append(statement)
+
     def connected(connection: sqlite3.Connection, record: object) -> None:
-        connection.set_trace_callback(seen.append)
+        connection.set_trace_callback(ran)
 
     event.listen(Engine, "connect", connected)
     yield seen

@@ -49,10 +49,10 @@ def test_a_user_that_was_added_signs_in_at_once(
     accounts_hub: Hub, dockyard: Machine, data: str, make: Callable[[str], None]
 ) -> None:
     make("admin.ada")
-    about = "--admin", "--email", "g@navy.example", "--full-name", "Grace Hopper"
     made = dockyard(
-        "admin", "user", "add", "admin.grace", *about, "--password-stdin", "--data", data, input=f"{PASSWORD}\n"
-    )
+        "admin", "user", "add", "admin.grace", "--admin", "--email", "g@navy.example", "--full-name", "Grace Hopper",
+        "--password-stdin", "--data", data, input=f"{PASSWORD}\n",
+    )  # fmt: skip
     rows = dockyard.ok("admin", "user", "ls", "--format", "json", "--data", data).splitlines()
     users = {row["Name"]: row for row in map(json.loads, rows)}
     grace = users["admin.grace"]
@@ -92,8 +92,9 @@ def test_a_blocked_user_is_kept_out_until_unblocked(
 
 def test_a_password_is_changed(accounts_hub: Hub, dockyard: Machine, data: str, make: Callable[[str], None]) -> None:
     make("admin.forgetful")
-    words = "admin", "user", "password", "admin.forgetful"
-    done = dockyard(*words, "--password-stdin", "--data", data, input="sesame open")
+    done = dockyard(
+        "admin", "user", "password", "admin.forgetful", "--password-stdin", "--data", data, input="sesame open"
+    )
 
     assert (done.returncode, done.stdout) == (0, "admin.forgetful\n")
     assert signs_in(accounts_hub, "admin.forgetful", "sesame open")

@@ -18,6 +18,7 @@ from dockyard.registry.access import ANONYMOUS, HUB, Action, Scope, allowed
 from dockyard.registry.accounts import SYSTEM
 from dockyard.registry.catalog import repositories
 from dockyard.registry.names import LONGEST, RESERVED, check_account_name, is_account_name
+from dockyard.registry.rights import FRESH
 
 WORDS = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=8)
 NAMES = st.builds(
@@ -193,7 +194,7 @@ async def test_a_user_without_a_password_signs_in_once_given_one(hub_of_accounts
     assert await sign_in(hub_of_accounts)
 
 
-async def test_who_is_blocked_is_out_at_once_and_may_come_back(open_hub):
+async def test_who_is_blocked_is_out_at_once_and_may_come_back(open_hub, clock):
     here, there = await open_hub(), await open_hub()
     await make_user(here, "root", administrator=True)
     ada = await make_user(here, "ada", password=PASSWORD)
@@ -202,6 +203,7 @@ async def test_who_is_blocked_is_out_at_once_and_may_come_back(open_hub):
 
     assert blocked.blocked is not None
     assert await there.sessions.actor(session.cookie, address="") is None
+    clock.passes(FRESH)
     assert await there.rights.actor(ada.id) is None
     with pytest.raises(Unauthenticated, match="incorrect user name or password"):
         await sign_in(there)
@@ -256,12 +258,13 @@ async def test_both_changes_of_a_user_happen_or_none(hub_of_accounts):
     assert await audited(hub_of_accounts) == [("dockyard", "user.promote", "ada"), ("dockyard", "user.block", "ada")]
 
 
-async def test_an_administrator_who_is_demoted_administers_no_longer(open_hub):
+async def test_an_administrator_who_is_demoted_administers_no_longer(open_hub, clock):
     here, there = await open_hub(), await open_hub()
     await make_user(here, "root", administrator=True)
     ada = await make_user(here, "ada", administrator=True)
     before = await there.rights.actor(ada.id)
     await here.accounts.set_administrator(SYSTEM, "ada", False)
+    clock.passes(FRESH)
     after = await there.rights.actor(ada.id)
 
     assert allowed(before, Action.ADMINISTER, HUB)

@@ -49,8 +49,7 @@ def test_who_does_not_say_who_they_are_is_asked(nobody: Api, found: Endpoint) ->
 def test_wrong_credentials_are_refused_everywhere(nobody: Api, found: Endpoint) -> None:
     answer = nobody(found.method, path_of(found), headers=bearer("dyp_" + "x" * 40))
 
-    # Whoever shares the address with tests that guess may have to wait.
-    assert answer.status in (401, 429)
+    assert (answer.status, answer.code) == (401, "UNAUTHORIZED")
 
 
 @pytest.mark.parametrize("found", WITH_BODY, ids=name_of)
@@ -88,13 +87,8 @@ def test_a_body_that_is_too_long_is_refused(boss: Api, found: Endpoint) -> None:
 
 
 def test_a_body_without_an_announced_length_is_bounded_too(boss: Api) -> None:
-    answer = boss.__class__.__mro__[1].__call__(
-        boss,
-        "POST",
-        PREFIX + "/orgs",
-        iter([b" " * 32_768] * 3),
-        {**boss.credentials, "Content-Type": "application/json", "Transfer-Encoding": "chunked"},
-    )
+    headers = {**boss.credentials, "Content-Type": "application/json"}
+    answer = boss.plain("POST", PREFIX + "/orgs", iter([b" " * 32_768] * 3), headers)
 
     assert answer.status == 413
 
@@ -111,7 +105,7 @@ def test_another_method_is_refused_with_those_that_there_are(nobody: Api, path: 
 @pytest.mark.parametrize(
     "path",
     ["", "/", "/nothing", "/orgs/", "//orgs", "/orgs//teams", "/../../v2/", "/account/../users", "/%6frgs",
-     "/repositories/", "/repositories/a/b/-/", "/repositories/a/b/-/nothing", "/repositories/-/collaborators",
+     "/repositories/", "/repositories/a/b/-/", "/repositories/a/b/-/nothing",
      "/orgs/acme/teams/crew/repositories/", "/orgs%2Facme", "/account/tokens/x", "/account/tokens/-1",
      "/account/tokens/%31%00", "/account/tokens/99999999999999999999999999", "/account/tokens/0x1"],
 )  # fmt: skip
@@ -124,7 +118,7 @@ def test_a_path_that_nothing_lives_at_is_not_found(boss: Api, path: str) -> None
 
 @pytest.mark.parametrize(
     "name",
-    ["..", "%2e%2e", "%2E%2e%2fusers", "a%00b", "%00", "a%0a", "ab%0a", "A", "Acme", "%C3%A9t%C3%A9", "a b", "a%2Fb",
+    ["..", "%2e%2e", "%2E%2e%2fusers", "a%00b", "%00", "a%0a", "ab%0a", "A", "Acme", "%C3%A9t%C3%A9", "a%20b", "a%2Fb",
      "%ff", "%u0041", "a%252Fb", "x" * 31, "x" * 5000, "-ab", "ab-", "a..b", "ab;id=1", "%EF%BC%A1b"],
 )  # fmt: skip
 @pytest.mark.parametrize("prefix", ["/orgs/", "/accounts/"])
@@ -137,8 +131,8 @@ def test_a_name_that_can_not_be_is_refused(boss: Api, prefix: str, name: str) ->
 
 @pytest.mark.parametrize(
     "name",
-    ["..", "a/../b", "a/%2e%2e/b", "a//b", "a/", "%2Fa", "a/b%00", "a/b%0a", "A/b", "a/b:tag", "a/%ff", "a" * 256,
-     "a%252Fb", "a/b@sha256:00", "a/b%20"],
+    ["..", "-/collaborators", "a/../b", "a/%2e%2e/b", "a//b", "a/", "%2Fa", "a/b%00", "a/b%0a", "A/b", "a/b:tag",
+     "a/%ff", "a" * 256,     "a%252Fb", "a/b@sha256:00", "a/b%20"],
 )  # fmt: skip
 def test_a_repository_name_that_can_not_be_is_refused(boss: Api, name: str) -> None:
     answer = boss("GET", "/repositories/" + name)
@@ -150,7 +144,7 @@ def test_a_repository_name_that_can_not_be_is_refused(boss: Api, name: str) -> N
 @pytest.mark.parametrize(
     "query",
     ["n=0", "n=101", "n=-1", "n=x", "n=", "n=9223372036854775808", "n=1&n=2", "after=%00", "x=1", "q=%ff", "q=%00",
-     "after=" + "x" * 256, "&".join(f"x{n}=1" for n in range(100)), "\u00e9".encode().decode("latin-1")],
+     "after=" + "x" * 256, "&".join(f"x{n}=1" for n in range(100))],
 )  # fmt: skip
 def test_a_query_that_can_not_be_is_refused(nobody: Api, query: str) -> None:
     answer = nobody("GET", f"/repositories?{query}")
@@ -205,7 +199,7 @@ def test_a_wrong_password_is_refused_as_an_unknown_user_is(ada: Api, nobody: Api
 
 
 def test_a_token_of_the_token_service_is_none_of_this_api(ada: Api, nobody: Api) -> None:
-    token = Api.__mro__[1].__call__(ada, "GET", f"/token?service={ada.hub.host}", None, ada.credentials)
+    token = ada.plain("GET", f"/token?service={ada.hub.host}", headers=basic(ada.name, ada.password))
     assert token.status == 200, token.body
 
     assert nobody("GET", "/account", headers=bearer(token.json["token"])).status == 401
@@ -218,11 +212,9 @@ def test_a_cookie_alone_counts_for_nothing(nobody: Api) -> None:
     assert answer["www-authenticate"] is None
 
 
-def test_a_body_that_stops_short_is_answered(accounts_hub: Hub) -> None:
-    with dial(accounts_hub) as peer:
-        headers = "".join(
-            f"{key}: {value}\r\n" for key, value in basic(accounts_hub.admin, accounts_hub.password).items()
-        )
+def test_a_body_that_stops_short_is_answered(api_hub: Hub) -> None:
+    with dial(api_hub) as peer:
+        headers = "".join(f"{key}: {value}\r\n" for key, value in basic(api_hub.admin, api_hub.password).items())
         peer.sendall(
             f"POST {PREFIX}/orgs HTTP/1.1\r\nHost: x\r\n{headers}Content-Type: application/json\r\n"
             f"Content-Length: 100\r\n\r\n{{".encode()

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct
 
-from dockyard.errors import NameInvalid, NotFound
+from dockyard.errors import NameUnknown, NotFound
 from dockyard.oci.reference import MAX_NAME, parse_repository
-from dockyard.registry.names import LONGEST, SHORTEST, check_team_name
+from dockyard.registry.names import LONGEST, SHORTEST, check_team_name, is_account_name
 
 _NAME = r"[a-z0-9]+(?:[-_.][a-z0-9]+)*"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -66,13 +66,16 @@ class Parameter:
 
 
 def _who(text: str) -> str:
+    # How long each half may be is more than their pattern says, so what can't be is only not there.
     account, plus, robot = text.partition("+")
-    return check_team_name(account) + plus + (check_team_name(robot) if plus else "")
+    if not is_account_name(account) or (plus and not is_account_name(robot)):
+        raise NameUnknown("there is no user or robot of this name")
+    return text
 
 
 def _robot(text: str) -> str:
     if "+" not in text:
-        raise NameInvalid(f"invalid name of a robot: {text[:100]!r}", hint="It is NAMESPACE+NAME.")
+        raise NameUnknown("there is no robot of this name", hint="A robot's name is NAMESPACE+NAME.")
     return _who(text)
 
 

@@ -42,7 +42,7 @@ async def post_organisation(ask: Ask, body: NewOrganisation) -> Organisation:
     return await ask.hub.organisations.create(ask.actor, body.name, full_name=body.full_name)
 
 
-@endpoint("GET", "/orgs/{org}", "An organisation", Denied, NotFound, public=True)
+@endpoint("GET", "/orgs/{org}", "An organisation that one is in", Denied, NotFound)
 async def get_organisation(ask: Ask, org: str) -> Organisation:
     """Answer with it."""
     return await ask.hub.organisations.get(ask.actor, org)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +11,9 @@ from registry.pushing import Clock
 
 from dockyard.config import ServeSettings
 from dockyard.registry.content import Registry
+from dockyard.registry.database import Database
 from dockyard.registry.hub import Hub
+from dockyard.registry.migrate import migrate
 from dockyard.registry.passwords import Hashing
 
 if TYPE_CHECKING:
@@ -46,10 +50,22 @@ async def registry(open_registry: Callable[..., Awaitable[Registry]]) -> Registr
     return await open_registry()
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database as the migrations leave it; to run them takes longer than most tests do."""
+    path = tmp_path_factory.mktemp("migrated") / "hub.db"
+    database = Database.at(path)
+    asyncio.run(migrate(database, "tests"))
+    database.close()
+    return path
+
+
 @pytest.fixture
-async def open_hub(tmp_path: Path, clock: Clock) -> AsyncIterator[Callable[..., Awaitable[Hub]]]:
+async def open_hub(tmp_path: Path, clock: Clock, migrated: Path) -> AsyncIterator[Callable[..., Awaitable[Hub]]]:
     """``await open_hub(**settings)``: one more process's worth of the same hub with accounts."""
     opened: list[Hub] = []
+    (tmp_path / "hub").mkdir()
+    shutil.copy(migrated, tmp_path / "hub")
 
     async def open_one(**settings: object) -> Hub:
         values = {"data": str(tmp_path / "hub"), "auth": "accounts", "url": "https://hub.example"} | settings

@@ -208,6 +208,7 @@ async def test_who_is_blocked_is_out_at_once_and_may_come_back(open_hub, clock):
     with pytest.raises(Unauthenticated, match="incorrect user name or password"):
         await sign_in(there)
     assert (await here.accounts.set_blocked(SYSTEM, "ada", False)).blocked is None
+    clock.passes(FRESH)
     assert await there.sessions.actor(session.cookie, address="") is None
     assert await sign_in(there)
 

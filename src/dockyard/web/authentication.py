@@ -81,14 +81,14 @@ def challenges(hub: Hub, request: Request, error: Unauthenticated) -> list[tuple
     without a login, where it could pull what is public.
     """
     bearer = f'Bearer realm="{hub.settings.url}/token",service="{hub.signing.service}"'
-    if scope := format_scopes(_wanted(request)):
+    if scope := format_scopes(wanted(request)):
         bearer += f',scope="{scope}"'
     if isinstance(error, InsufficientScope):
         bearer += ',error="insufficient_scope"'
     return [(b"www-authenticate", bearer.encode())]
 
 
-def _wanted(request: Request) -> list[tuple[str, str]]:
+def wanted(request: Request) -> list[tuple[str, str]]:
     """What a client best asks a ticket for, so that this request gets an answer."""
     pair = needed(request.route, request.method)
     if pair is None:

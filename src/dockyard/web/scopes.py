@@ -45,6 +45,16 @@ def format_scopes(pairs: Iterable[tuple[str, str]]) -> str:
     )
 
 
+def detail_scopes(pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]] | None:
+    """Pairs as the ``detail`` of an error that refuses them, in distribution's words; ``None`` for none."""
+    return [
+        {"Type": "repository", "Class": "", "Name": name, "Action": action}
+        if name
+        else {"Type": "registry", "Class": "", "Name": "catalog", "Action": "*"}
+        for action, name in pairs
+    ] or None
+
+
 def _pairs(type: str, name: str, actions: list[str]) -> list[tuple[str, str]]:
     if (type, name) == ("registry", "catalog") and "*" in actions:
         return [CATALOG]

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dockyard.errors import Unauthenticated, Unsupported
+from dockyard.errors import Denied, Unauthenticated, Unsupported
 from dockyard.web import authentication, v2_blobs, v2_lists, v2_manifests, v2_uploads
 from dockyard.web.messages import Response
 from dockyard.web.refusals import JSON, allow, not_allowed, not_found, refuse
 from dockyard.web.routing import Kind, parse_path
+from dockyard.web.scopes import detail_scopes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -68,9 +69,12 @@ async def answer(hub: Hub, request: Request) -> Response:
     try:
         request.actor = await authentication.identify(hub, request)
         return await _handle(hub, request)
-    except Unauthenticated as error:
+    except (Unauthenticated, Denied) as error:
+        # Docker takes an error of the usual words without a detail for one that passes, and tries for a minute.
+        error.detail = detail_scopes(authentication.wanted(request))
         response = refuse(error)
-        response.headers += authentication.challenges(hub, request, error)
+        if isinstance(error, Unauthenticated):
+            response.headers += authentication.challenges(hub, request, error)
         return response
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
@@ -222,3 +223,26 @@ def test_nothing_secret_is_in_the_log(start_hub: Callable[..., Hub]) -> None:
 
     assert all(len(canary) > 7 for canary in canaries)
     assert not [canary for canary in canaries if canary in log]
+
+
+def test_what_fails_inside_is_a_page_that_says_nothing_of_it(start_hub: Callable[..., Hub]) -> None:
+    hub = start_hub(auth="accounts", workers=1)
+    browser = signed_in(hub, hub.admin, hub.password)
+    with sqlite3.connect(hub.data / "hub.db", timeout=60) as database:
+        database.execute("ALTER TABLE tokens RENAME TO tokens_elsewhere")
+        database.execute("UPDATE accounts SET default_private = 0, created = 9223372036854775807")
+    unavailable, unforeseen = browser.get("/account/tokens"), browser.get("/account")
+    hub.stop()
+
+    assert (unavailable.status, unforeseen.status) == (503, 500)
+    for page in (unavailable, unforeseen):
+        assert "Its log says more" in page.words
+        assert not [word for word in ("table", "sqlite", "Error:", "Traceback", "year") if word in page.text]
+        assert page.headers["content-security-policy"]
+    assert "no such table" in hub.log.read_text() and "Traceback" in hub.log.read_text()
+
+
+def test_signing_out_twice_is_no_error(visitor: Browser) -> None:
+    page = visitor.post("/logout", {})
+
+    assert (page.status, page.location) == (303, "/")

@@ -19,6 +19,26 @@ from starlette.responses import HTMLResponse, Response
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# In this order: most browsers also name those that they are like.
+_BROWSERS = {
+    "Edg": "Edge",
+    "OPR/": "Opera",
+    "Firefox/": "Firefox",
+    "FxiOS/": "Firefox",
+    "Chrome/": "Chrome",
+    "CriOS/": "Chrome",
+    "Safari/": "Safari",
+}
+_SYSTEMS = {
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Android": "Android",
+    "Windows": "Windows",
+    "Mac OS": "macOS",
+    "CrOS": "ChromeOS",
+    "Linux": "Linux",
+}
+
 STATIC_TYPES = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 """What is served from ``static``, and as what."""
 
@@ -66,7 +86,7 @@ class Rendering:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._templates.filters |= {"time": short_time, "qr": qr_uri}
+        self._templates.filters |= {"time": short_time, "qr": qr_uri, "browser": browser_of}
         self._templates.globals["files"] = {name.partition(".")[0]: file.url for name, file in self.files.items()}
 
     def page(
@@ -94,6 +114,13 @@ def short_time(moment: dt.datetime) -> Markup:
     """A time as people read it, in UTC, to the minute."""
     utc = moment.astimezone(dt.UTC)
     return Markup('<time datetime="{}">{}</time>').format(f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%Y-%m-%d %H:%M} UTC")
+
+
+def browser_of(agent: str) -> str:
+    """What people call a browser that calls itself ``agent``; that text where it is not known."""
+    browser = next((name for mark, name in _BROWSERS.items() if mark in agent), "")
+    system = next((name for mark, name in _SYSTEMS.items() if mark in agent), "")
+    return f"{browser} on {system}" if browser and system else agent or "unknown"
 
 
 def qr_uri(text: str) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Act = Callable[[Visit, Form], Awaitable[Response]]
 
 INTERNAL = "This hub failed to answer. Its log says more."
+UNAVAILABLE = "This hub can't answer now. Its log says more; trying again may help."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ PAGES = (
     Page("/", front.show, signed_in=False),
     Page("/login", sign_in.show, sign_in.act, signed_in=False, referrer=False),
     Page("/login/code", sign_in.show_code, sign_in.act_code, signed_in=False, referrer=False),
-    Page("/logout", None, sign_in.sign_out, signed_in=False),
+    Page("/logout", None, sign_in.sign_out),
     Page("/setup", setup.show, setup.act, signed_in=False, referrer=False),
     Page("/signup", sign_up.show, sign_up.act, signed_in=False, referrer=False),
     Page("/account", account.show, account.act),
@@ -105,7 +106,12 @@ class _Endpoint:
             await visit.enter()
             return await self._answer(visit)
         except DockyardError as error:
-            return visit.page("error", error=error, title=_title(page_status(error)), message=sentence(error))
+            status, message = page_status(error), sentence(error)
+            if status >= 500:
+                # What is wrong inside is for those who run the hub.
+                self._log.error("page failed", page=self._page.path, method=visit.request.method, error=error.message)
+                message = UNAVAILABLE
+            return visit.page("error", error=error, title=_title(status), message=message)
         except (ClientGone, ClientSlow):
             raise
         except Exception:
@@ -115,8 +121,10 @@ class _Endpoint:
     async def _answer(self, visit: Visit) -> Response:
         page = self._page
         if page.signed_in and visit.actor is None:
-            here = f"{page.path}?{query}" if (query := visit.request.url.query) else page.path
-            return visit.redirect("/login?next=" + quote(here, safe=""))
+            if page.show is None:
+                return visit.redirect("/")
+            query = visit.request.url.query
+            return visit.redirect("/login?next=" + quote(f"{page.path}?{query}" if query else page.path, safe=""))
         if visit.request.method == "POST" and page.act:
             return await page.act(visit, await visit.form())
         return await page.show(visit) if page.show else await _nothing(visit)

@@ -11,7 +11,7 @@ def test_a_repository_is_made_changed_and_removed(ada: Api, nobody: Api) -> None
     made = ada("POST", "/repositories", {"name": name, "private": True, "description": "Ünïcode ☂ 中文"})
     path = f"/repositories/{name}"
 
-    assert (made.status, made["location"]) == (201, f"{PREFIX}{path}")
+    assert (made.status, made["location"]) == (201, f"{PREFIX}/repositories/{ada.name}%2Ftools%2Fweb")
     assert (made.json["private"], made.json["description"], made.json["right"]) == (True, "Ünïcode ☂ 中文", "admin")
     assert ada.ok("GET", path) == made.json == ada.ok("GET", path.replace(name, name.replace("/", "%2F")))
     assert nobody("GET", path).status == 401

@@ -107,5 +107,5 @@ def _response(chosen: Endpoint, value: Any) -> Response:
         return Response(chosen.status)
     response = Response(chosen.status, [JSON], msgspec.json.encode(value))
     if chosen.location:
-        response.headers.append((b"location", (PREFIX + chosen.location.format(value)).encode()))
+        response.headers.append((b"location", chosen.place_of(value).encode()))
     return response

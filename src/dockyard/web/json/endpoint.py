@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 import msgspec
 
@@ -92,6 +92,10 @@ class Endpoint:
     def names(self) -> list[str]:
         """The parameters of the path."""
         return _BRACES.findall(self.path)
+
+    def place_of(self, answer: object) -> str:
+        """The path of what was made; a slash in its name is escaped."""
+        return PREFIX + _BRACES.sub(lambda match: quote(getattr(answer, match[1]), safe=""), self.location)
 
     def arguments(self, names: Mapping[str, str], query: bytes) -> dict[str, Any]:
         """Read path and query. NameInvalid, NotFound, Invalid."""

@@ -36,7 +36,7 @@ async def get_organisations(ask: Ask) -> Listing[Organisation]:
     return Listing(list(await ask.hub.organisations.mine(ask.actor)))
 
 
-@endpoint("POST", "/orgs", "Make an organisation", Denied, Conflict, status=201, location="/orgs/{0.name}")
+@endpoint("POST", "/orgs", "Make an organisation", Denied, Conflict, status=201, location="/orgs/{name}")
 async def post_organisation(ask: Ask, body: NewOrganisation) -> Organisation:
     """Make it."""
     return await ask.hub.organisations.create(ask.actor, body.name, full_name=body.full_name)

@@ -46,7 +46,7 @@ async def get_repositories(ask: Ask, query: RepositoryQuery) -> Listing[Reposito
 
 
 @endpoint("POST", "/repositories", "Make a repository", Denied, NotFound, Conflict, status=201,
-          location="/repositories/{0.name}")  # fmt: skip
+          location="/repositories/{name}")  # fmt: skip
 async def post_repository(ask: Ask, body: NewRepository) -> Repository:
     """Make it."""
     name = parse_repository(body.name)

@@ -36,7 +36,7 @@ async def get_teams(ask: Ask, org: str) -> Listing[Team]:
 
 
 @endpoint("POST", "/orgs/{org}/teams", "Make a team", Denied, NotFound, Conflict, status=201,
-          location="/orgs/{0.organisation}/teams/{0.name}")  # fmt: skip
+          location="/orgs/{organisation}/teams/{name}")  # fmt: skip
 async def post_team(ask: Ask, org: str, body: NewTeam) -> Team:
     """Make it."""
     return await ask.hub.teams.create(ask.actor, org, body.name)

@@ -40,7 +40,7 @@ async def get_users(ask: Ask, query: Paging) -> Listing[User]:
     return listing(page, lambda user: user.name)
 
 
-@endpoint("POST", "/users", "Make a user", Denied, Conflict, status=201, location="/accounts/{0.name}")
+@endpoint("POST", "/users", "Make a user", Denied, Conflict, status=201, location="/accounts/{name}")
 async def post_user(ask: Ask, body: NewUser) -> User:
     """Make them."""
     return await ask.hub.accounts.create(

@@ -157,7 +157,7 @@ def test_nobodys_ticket_sees_the_same_of_private_and_absent(wire: Wire, private:
     for name in (private, "grace/absent"):
         headers = ticket(wire, f"repository:{name}:pull")
         answer = wire("GET", f"/v2/{name}/manifests/v1", None, headers)
-        answers.append((answer.status, answer.body, sorted(answer.lasting)))
+        answers.append((answer.status, answer.body.replace(name.encode(), b"NAME"), sorted(answer.lasting)))
 
     assert answers[0] == answers[1]
     assert answers[0][0] == 401

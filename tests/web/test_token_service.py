@@ -13,7 +13,7 @@ from web.tickets import Headers, ask, basic, bearer, claims, post, ticket
 from web.wire import Answer, Wire, dial, head_of
 
 from dockyard.oci.digest import Digest
-from dockyard.web.scopes import parse_scopes
+from dockyard.web.scopes import MOST, parse_scopes
 from dockyard.web.token import LARGEST_FORM
 
 
@@ -225,3 +225,12 @@ def test_scopes_come_in_the_order_they_were_asked_for() -> None:
     asked = parse_scopes(["repository:b/b:push,pull repository:a/a:pull", "repository:b/b:pull"])
 
     assert asked == [("pull", "b/b"), ("push", "b/b"), ("pull", "a/a")]
+
+
+def test_very_many_repositories_are_not_all_looked_up(wire: Wire) -> None:
+    texts = [f"repository:a/b{number}:pull" for number in range(3 * MOST)]
+
+    assert parse_scopes(texts) == [("pull", f"a/b{number}") for number in range(MOST)]
+    answer = ask(wire, " ".join(texts))
+    assert answer.status == 200
+    assert 100 < len(granted(answer)) <= MOST

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 CATALOG = (Action.CATALOG.value, "")
 
+MOST = 500
+"""Pairs in one request: a ticket has no room for more, and each repository is looked up."""
+
 _SCOPE = re.compile(r"(?P<type>[a-z0-9]+)(?:\([a-z0-9]+\))?:(?P<name>.+):(?P<actions>[a-z*,]*)", re.ASCII)
 _ACTIONS = (Action.PULL.value, Action.PUSH.value, Action.DELETE.value)
 
@@ -25,14 +28,15 @@ _ACTIONS = (Action.PULL.value, Action.PUSH.value, Action.DELETE.value)
 def parse_scopes(texts: Iterable[str]) -> list[tuple[str, str]]:
     """Pairs of an action and a repository's name (``""``: the hub), each once, in the order they were asked for.
 
-    What this hub has nothing of is left out: other types and actions, and names that no repository can have.
+    What this hub has nothing of is left out: other types and actions, and names that no repository can have. So is
+    what comes after the first :data:`MOST`.
     """
     asked: dict[tuple[str, str], None] = {}
     for text in texts:
         for scope in text.split():
             if found := _SCOPE.fullmatch(scope):
                 asked |= dict.fromkeys(_pairs(found["type"], found["name"], found["actions"].split(",")))
-    return list(asked)
+    return list(asked)[:MOST]
 
 
 def format_scopes(pairs: Iterable[tuple[str, str]]) -> str:

@@ -49,11 +49,30 @@ async def test_what_is_wrong_is_said_alike(hub_of_accounts: Hub) -> None:
         await refused(hub, name, password)
         for name, password in [
             ("ada", "another"), ("nobody", PASSWORD), ("ada", ""), ("Ada", PASSWORD), ("ada+x", PASSWORD),
-            (TOKEN_USER, PASSWORD), ("ada", "\ud800"), ("ada\0", PASSWORD), ("ada", "dyp_" + "x" * 40),
+            (TOKEN_USER, PASSWORD), ("ada", "\ud800"), ("ada\0", PASSWORD),
         ]
     }  # fmt: skip
 
     assert said == {"incorrect user name or password"}
+
+
+async def test_what_is_wrong_about_a_token_is_said_alike(hub_of_accounts: Hub) -> None:
+    hub = hub_of_accounts
+    ada = await with_password(hub, "ada")
+    new = await hub.tokens.create(ada, "ci", [Scope.READ])
+    await hub.tokens.revoke(ada, new.token.id)
+    others = await hub.tokens.create(await make_user(hub, "bob"), "ci", [Scope.READ])
+    said = {
+        await refused(hub, name, secret)
+        for name, secret in [
+            ("ada", "dyp_" + "x" * 40),
+            ("ada", new.secret),
+            ("ada", others.secret),
+            ("", others.secret),
+        ]
+    }
+
+    assert len(said) == 1
 
 
 async def test_a_token_is_a_password_of_its_own_account_only(hub_of_accounts: Hub) -> None:

@@ -24,7 +24,7 @@ class Kind(enum.Enum):
     UPLOADS = "uploads"  # where sessions start
     UPLOAD = "upload"  # one session
     REFERRERS = "referrers"
-    TOKEN = "token"  # the token service
+    TOKEN = "token"  # noqa: S105 - the token service
     API = "api"  # the JSON API
     OTHER = "other"  # nothing of the distribution API
 

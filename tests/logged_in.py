@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import urllib.request
 from typing import TYPE_CHECKING
 
 from servers import DOCKYARD, run
@@ -28,8 +31,20 @@ def logged_in(hub: Hub, machine: Machine, name: str, secret: str) -> Machine:
 
 
 def new_user(hub: Hub, machines: Machines, name: str) -> Machine:
-    """A machine of a user who did not exist before."""
-    return logged_in(hub, machines(name), name, hub.user(name))
+    """A machine of a user who did not exist before, whose password is :func:`password_of` them."""
+    administrators = base64.b64encode(f"{hub.admin}:{hub.password}".encode()).decode()
+    made = urllib.request.Request(
+        f"{hub.url}/api/v1/users",
+        json.dumps({"name": name, "password": password_of(name)}).encode(),
+        {"Authorization": f"Basic {administrators}", "Content-Type": "application/json"},
+    )
+    urllib.request.urlopen(made, timeout=60).close()
+    return logged_in(hub, machines(name), name, password_of(name))
+
+
+def password_of(name: str) -> str:
+    """The password that a user is given here."""
+    return f"{name} has a password"
 
 
 def administrator(hub: Hub, machines: Machines) -> Machine:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # docker's commands that ours has, and docker's flags that make no sense without its daemon, Notary, containers, or the
 # Kubernetes that version 20.10 knew: which of them are there depends on docker's version.
-OURS = {"admin", "config", "copy", "help", "org", "repo", "robot", "search", "serve", "tags", "team", "token"}
+OURS = {"admin", "config", "copy", "help", "invite", "org", "repo", "robot", "search", "serve", "tags", "team", "token"}
 DOCKERS = [words for words in COMMANDS if words[0] not in OURS and words != ("builder", "du")]
 WITHOUT = {
     # Limits that a build has not, what the builder before BuildKit needed, and what only a remote builder has.

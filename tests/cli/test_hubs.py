@@ -43,6 +43,9 @@ COMMANDS = [
     ["token", "ls", "--hub", NOWHERE, "--insecure"],
     ["token", "create", "ci", "--hub", NOWHERE, "--insecure"],
     ["token", "rm", "ci", "--hub", NOWHERE, "--insecure"],
+    ["invite", "ls", "--hub", NOWHERE, "--insecure"],
+    ["invite", "create", "--hub", NOWHERE, "--insecure"],
+    ["invite", "rm", "1", "--hub", NOWHERE, "--insecure"],
     ["search", "app", "--hub", NOWHERE, "--insecure"],
 ]
 
@@ -110,6 +113,7 @@ def test_who_is_not_logged_in_is_told_how(accounts_hub: Hub, dockyard: Machine) 
         (("team", "add", "a/b/c", "bob"), "'a/b/c' is not a team"),
         (("robot", "create", "ci", "--repo", "a/b"), "'ci' is not a robot: write it as NAMESPACE/NAME"),
         (("robot", "create", "a/ci", "--repo", "a/b:own"), "'a/b:own' is not a repository with a right"),
+        (("invite", "create", "--owner"), "--owner needs --org"),
         (("token", "create", "ci", "--hub", "not a host"), "'not a host' is not a registry's host"),
     ],
 )

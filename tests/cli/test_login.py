@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyotp
 import pytest
-from logged_in import new_user
+from logged_in import new_user, password_of
 from servers import DOCKYARD, PASSWORD, must
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def test_with_a_second_factor_only_a_token_logs_in_and_that_is_said(
     accounts_hub: Hub, machine: Callable[[str], Machine]
 ) -> None:
     ada = new_user(accounts_hub, machine, "login-factor")
-    password = "login-factor has a password"
+    password = password_of("login-factor")
     token = ada.ok("token", "create", "laptop").strip()
     turn_on_second_factor(accounts_hub, "login-factor", password)
     refused = ada("login", "-u", "login-factor", "--password-stdin", accounts_hub.host, input=password)

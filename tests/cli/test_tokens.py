@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from logged_in import at, logged_in, new_user
+from logged_in import at, logged_in, new_user, password_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ def test_a_token_makes_none_that_can_do_more(accounts_hub: Hub, machine: Machine
 
 def test_a_login_that_was_revoked_is_said_so(accounts_hub: Hub, machine: Machines) -> None:
     ada = new_user(accounts_hub, machine, "token-revoked")
-    here = logged_in(accounts_hub, machine("there"), "token-revoked", "token-revoked has a password")
+    here = logged_in(accounts_hub, machine("there"), "token-revoked", password_of("token-revoked"))
     login = ada.ok("token", "ls", "-q").split()[0]
     ada.ok("token", "rm", login)
     refused = here("token", "ls")

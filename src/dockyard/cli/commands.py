@@ -177,6 +177,16 @@ ROBOT = Branch(
     {"list": "ls", "remove": "rm"},
 )
 
+INVITE = Branch(
+    "Manage invitations to a hub and its organisations",
+    {
+        "create": Entry("dockyard.cli.invitations:create", "Invite somebody, and print the link to send them"),
+        "ls": Entry("dockyard.cli.invitations:ls", "List the invitations that nobody has taken yet"),
+        "rm": Entry("dockyard.cli.invitations:rm", "Withdraw one or more invitations"),
+    },
+    {"list": "ls", "remove": "rm"},
+)
+
 TOKEN = Branch(
     "Manage your personal access tokens",
     {
@@ -204,6 +214,7 @@ ROOT = Branch(
         "import": _IMPORT,
         "info": _INFO,
         "inspect": _INSPECT,
+        "invite": INVITE,
         "load": _LOAD,
         "login": Entry("dockyard.cli.login:login", "Log in to a registry"),
         "logout": Entry("dockyard.cli.login:logout", "Log out from a registry"),

@@ -129,9 +129,9 @@ class Credentials:
             if actor is not None and username in (TOKEN_USER, actor.name):
                 self._tokens.note_used(known.token)
                 return actor
-        await self._limits.check(None, address)
-        await self._limits.failed(None, address)
-        raise _wrong()
+        # Not counted: nobody guesses one, and a job with an old token must not keep its neighbours from logging in.
+        # Docker shows this to people who typed no password: it kept a login for them.
+        raise Unauthenticated("the token or login is not valid, or no longer: log in again")
 
     async def _remembered(self, username: str, address: str, digest: bytes) -> int | None:
         key = username, address

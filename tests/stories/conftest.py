@@ -7,7 +7,8 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from servers import as_root, must
+from servers import Hub, as_root, must
+from stories.people import People, gather
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +21,17 @@ SOAK = bool(os.environ.get("SOAK"))
 def soak() -> Callable[[int, int], int]:
     """``soak(usual, long)``: a size, raised in ``make soak``."""
     return lambda usual, long: long if SOAK else usual
+
+
+@pytest.fixture(scope="session")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
+    """A hub with somebody in every role, shared by all stories of the session: take names nobody else takes."""
+    folder = tmp_path_factory.mktemp("people")
+    hub = Hub(folder / "data", auth="accounts")
+    try:
+        yield gather(hub, folder)
+    finally:
+        assert hub.stop() == 0
 
 
 class Disk:

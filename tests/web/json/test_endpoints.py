@@ -222,3 +222,10 @@ def test_a_body_that_stops_short_is_answered(api_hub: Hub) -> None:
         peer.shutdown(1)
 
         assert head_of(peer).startswith("HTTP/1.1 400 ")
+
+
+def test_requests_are_counted_under_a_name_of_their_own(nobody: Api) -> None:
+    nobody("GET", "/accounts/absent")
+    numbers = nobody.plain("GET", "/metrics").body.decode()
+
+    assert 'dockyard_http_requests_total{method="GET",route="api",status="404"}' in numbers

@@ -79,6 +79,16 @@ async def test_what_a_limit_refused_is_not_counted_again(hub_of_accounts, clock)
     assert await guesses(hub_of_accounts, 2) == [Unauthenticated] * 2
 
 
+async def test_a_neighbour_behind_the_same_address_keeps_nobody_out_who_is_known_there(hub_of_accounts):
+    await make_user(hub_of_accounts, "ada", password=PASSWORD)
+    await sign_in(hub_of_accounts, address=ELSEWHERE)
+    for number in range(OF_ADDRESS // OF_NAME_AT_ADDRESS):
+        await guesses(hub_of_accounts, OF_NAME_AT_ADDRESS, name=f"name{number}")
+
+    assert await guess(hub_of_accounts, "another") is TooMany
+    assert await sign_in(hub_of_accounts, address=ELSEWHERE)
+
+
 async def test_an_address_may_try_so_many_names(hub_of_accounts):
     await make_user(hub_of_accounts, "ada", password=PASSWORD)
     for number in range(OF_ADDRESS // OF_NAME_AT_ADDRESS):
@@ -131,7 +141,7 @@ def test_what_counts_as_one_address(address, network):
     assert network_of(address) == network
 
 
-async def test_wrong_tokens_count_by_address_alone(hub_of_accounts):
+async def test_wrong_codes_count_by_address_alone(hub_of_accounts):
     await make_user(hub_of_accounts, "ada", password=PASSWORD)
     for _ in range(OF_ADDRESS):
         await hub_of_accounts.limits.check(None, ELSEWHERE)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from dockyard.registry.access import Actor
     from dockyard.registry.database import Database
-    from dockyard.registry.limits import Limits
     from dockyard.registry.passwords import Passwords
     from dockyard.registry.rights import Rights
     from dockyard.registry.signing import Signing, Ticket
@@ -70,13 +69,12 @@ class Credentials:
         rights: Rights,
         tokens: Tokens,
         passwords: Passwords,
-        limits: Limits,
         signing: Signing,
         clock: Callable[[], float],
     ) -> None:
         """``clock`` gives seconds since 1970."""
         self._database, self._rights, self._clock = database, rights, clock
-        self._tokens, self._passwords, self._limits, self._signing = tokens, passwords, limits, signing
+        self._tokens, self._passwords, self._signing = tokens, passwords, signing
         self._salt = os.urandom(32)
         # By name and address: what was right from one address opens no door around the limits at another.
         self._proofs: dict[tuple[str, str], _Proof] = {}
@@ -102,7 +100,7 @@ class Credentials:
         return actor
 
     async def token(self, secret: str, *, address: str) -> Actor:
-        """Whose token this is: a personal one, a robot's or a client's login. Unauthenticated, TooMany."""
+        """Whose token this is: a personal one, a robot's or a client's login. Unauthenticated."""
         return await self._by_token(TOKEN_USER, secret, address)
 
     async def ticket(self, text: str, *, address: str) -> tuple[Actor, Ticket]:

@@ -67,7 +67,7 @@ class Hub:
         self.repositories = Repositories(content, clock)
         self.robots = Robots(database, rights, clock)
         self.audit = Audit(database, rights)
-        self.credentials = Credentials(database, rights, self.tokens, self.passwords, self.limits, signing, clock)
+        self.credentials = Credentials(database, rights, self.tokens, self.passwords, signing, clock)
         content.write_also(self.tokens.write)
 
     @classmethod

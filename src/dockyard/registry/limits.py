@@ -1,7 +1,8 @@
 """Limits on guessing: failed logins are counted in the database, so that more processes allow no more of them.
 
-Nobody is locked out by strangers: what counts against a name from everywhere counts only from addresses that its
-account never logged in from, and what a limit refused is not counted again.
+Nobody is locked out by strangers: what counts against a name from everywhere, or against an address for all names,
+holds only for accounts that never logged in from there, and what a limit refused is not counted again. Tokens are not
+counted: nobody guesses one.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Limits:
         self._database, self._clock = database, clock
 
     async def check(self, name: str | None, address: str) -> None:
-        """Raise TooMany where no more logins may be tried; ``name=None``: for what names no account, as tokens do."""
+        """Raise TooMany where no more logins may be tried; ``name=None``: for what names no account, as codes do."""
         await self._database.read(attempts.check, _login(name, network_of(address)), self._minute())
 
     async def failed(self, name: str | None, address: str) -> None:
@@ -81,12 +82,12 @@ def network_of(address: str) -> str:
 
 
 def _login(name: str | None, network: str) -> Attempt:
-    limits = {_subject("address", network): OF_ADDRESS}
+    of_address = {_subject("address", network): OF_ADDRESS}
     if name is None:
-        return Attempt("", network, limits, {})
-    limits[_subject("name at address", name, network)] = OF_NAME_AT_ADDRESS
+        return Attempt("", network, of_address, {})
     known = name if is_account_name(name) else ""
-    return Attempt(known, network, limits, {_subject("name", name): OF_NAME})
+    limits = {_subject("name at address", name, network): OF_NAME_AT_ADDRESS}
+    return Attempt(known, network, limits, of_address | {_subject("name", name): OF_NAME})
 
 
 def _subject(*parts: str) -> str:

@@ -190,8 +190,9 @@ class Hub(Server):
     def user(self, name: str, *, administrator: bool = False) -> str:
         """Make an account, as an administrator does on the machine of the hub; return its password."""
         password = f"{name} has a password"
-        command = [DOCKYARD, "admin", "user", "add", name, "--password-stdin", "--data", self.data]
-        made = run(*command, *(["--admin"] if administrator else []), env=self.env, input=password)
+        more = ["--admin"] if administrator else []
+        command = DOCKYARD, "admin", "user", "add", name, *more, "--password-stdin", "--data", self.data
+        made = run(*command, env=self.env, input=password)
         assert made.returncode == 0, made.stderr
         return password
 

@@ -104,7 +104,8 @@ def test_a_password_is_changed(accounts_hub: Hub, dockyard: Machine, data: str, 
 def test_a_user_is_removed_after_a_yes(
     accounts_hub: Hub, dockyard: Machine, data: str, make: Callable[[str], None]
 ) -> None:
-    make("admin.gone"), make("admin.also-gone")
+    make("admin.gone")
+    make("admin.also-gone")
     kept = dockyard("admin", "user", "rm", "admin.gone", "--data", data, input="n\n")
     still = signs_in(accounts_hub, "admin.gone", PASSWORD)
     removed = dockyard("admin", "user", "rm", "admin.gone", "--data", data, input="y\n")
@@ -132,7 +133,8 @@ def test_every_change_is_in_the_log_and_no_password_is(
 
 
 def test_the_log_is_cut_by_number_time_and_user(dockyard: Machine, data: str, make: Callable[[str], None]) -> None:
-    make("admin.one"), make("admin.two")
+    make("admin.one")
+    make("admin.two")
     table = dockyard.ok("admin", "audit", "-n", "2", "--since", "10m", "--data", data).splitlines()
     younger = dockyard.ok("admin", "audit", "--since", "2999-01-01", "--data", data).splitlines()
     nobody = dockyard.ok("admin", "audit", "--user", "nobody", "--data", data).splitlines()

@@ -37,7 +37,8 @@ def serve(session: Session, /, config: str | None, **flags: Any) -> None:
     """Run a hub: a registry on this machine
 
     It prints its address once it answers, logs to stderr, and runs until SIGTERM or
-    Ctrl-C.
+    Ctrl-C. With accounts and no administrator yet, it also prints a link that makes
+    the first one.
     """
     settings = hub_settings(session, flags, config)
     # Not at the top: the web's libraries cost every other command its start.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dockyard.errors import Denied, DockyardError
+from dockyard.errors import Denied
 from dockyard.web.pages.tabs import inviting, settings_page
+from dockyard.web.pages.visit import REFUSALS
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
+    from dockyard.errors import DockyardError
     from dockyard.web.pages.forms import Form
     from dockyard.web.pages.visit import Visit
 
@@ -29,7 +31,7 @@ async def act(visit: Visit, form: Form) -> Response:
         made = await visit.hub.sign_up.invite(
             visit.user, note=note, organisation=organisation or None, as_owner=as_owner and bool(organisation)
         )
-    except DockyardError as error:
+    except REFUSALS as error:
         return await _invitations(visit, error, note=note)
     return await settings_page(visit, "invitation", made=made)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dockyard.errors import DockyardError, NotFound
+from dockyard.errors import NotFound
 from dockyard.web.pages.new_accounts import field_errors, new_password
+from dockyard.web.pages.visit import REFUSALS
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
+    from dockyard.errors import DockyardError
     from dockyard.web.pages.forms import Form
     from dockyard.web.pages.visit import Visit
 
@@ -26,7 +28,7 @@ async def act(visit: Visit, form: Form) -> Response:
     code, name = form.text("code"), form.text("name")
     try:
         actor = await visit.hub.sign_up.first_administrator(code, name, new_password(form), address=visit.address)
-    except DockyardError as error:
+    except REFUSALS as error:
         # A code that does not work has to be typed anew, and so be seen.
         return _form(visit, code, name, error)
     return await visit.signed_in(await visit.hub.sessions.begin(actor, agent=visit.agent), "/")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from dockyard.errors import Denied, DockyardError
+from dockyard.errors import Denied
 from dockyard.web.pages.new_accounts import field_errors, new_password
+from dockyard.web.pages.visit import REFUSALS
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
+    from dockyard.errors import DockyardError
     from dockyard.registry.profiles import Invitation
     from dockyard.web.pages.forms import Form
     from dockyard.web.pages.visit import Visit
@@ -34,7 +36,7 @@ async def act(visit: Visit, form: Form) -> Response:
     if visit.actor is not None:
         try:
             await visit.hub.sign_up.join(visit.actor, code)
-        except DockyardError as error:
+        except REFUSALS as error:
             return visit.page("join", error=error, code=code, invitation=invitation)
         return visit.redirect("/account?done=joined")
     name = form.text("name")
@@ -44,7 +46,7 @@ async def act(visit: Visit, form: Form) -> Response:
             actor = await visit.hub.sign_up.accept(code, name, password, address=visit.address)
         else:
             actor = await visit.hub.sign_up.sign_up(name, password, address=visit.address)
-    except DockyardError as error:
+    except REFUSALS as error:
         return _form(visit, code, invitation, name, error)
     return await visit.signed_in(await visit.hub.sessions.begin(actor, agent=visit.agent), "/")
 

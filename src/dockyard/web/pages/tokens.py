@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from typing import TYPE_CHECKING, Any
 
 from dockyard.errors import Conflict, Invalid
@@ -78,7 +79,7 @@ def expiry(choice: str, date: str, now: float) -> int | None:
     end = dt.datetime.combine(day, dt.time(23, 59), dt.UTC).timestamp()
     if not now < end < now + LONGEST * DAY:
         raise DateInvalid("the day must be to come, and within ten years")
-    return int(end - now)
+    return math.ceil(end - now)
 
 
 async def _tokens(visit: Visit, typed: dict[str, Any], error: DockyardError | None = None) -> Response:

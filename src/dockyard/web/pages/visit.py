@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.responses import Response
 
-from dockyard.errors import Denied, TooMany, Unauthenticated, Unavailable
+from dockyard.errors import Conflict, Denied, Invalid, NotFound, TooMany, Unauthenticated, Unavailable
 from dockyard.registry.access import EVERYBODY
 from dockyard.web import messages
 from dockyard.web.pages.forms import FORM_LIMIT, parse_form, same_token
@@ -34,6 +34,9 @@ SESSION = "dockyard_session"
 FORM = "dockyard_form"
 PENDING = "dockyard_pending"
 """What waits for the code of a second factor."""
+
+REFUSALS = (Invalid, Unauthenticated, Denied, NotFound, Conflict, TooMany)
+"""What a form may be refused for that its sender can do something about; all else is a page of its own."""
 
 PENDING_SECONDS = 300
 AGENT_LENGTH = 300

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from servers import Hub
 
+    from dockyard.registry.profiles import NewSession
+
 PUBLIC, PRIVATE = RepositoryName("acme/public"), RepositoryName("acme/private")
 ABSENT, OFFICIAL = RepositoryName("acme/absent"), RepositoryName("official")
 RIGHTS = {"read": Right.READ, "write": Right.WRITE, "admin": Right.ADMIN}
@@ -97,10 +99,25 @@ async def _people(domain: Domain, server: Hub) -> World:
 async def _actor(domain: Domain, name: str) -> Actor:
     from sqlalchemy import select
 
-    from dockyard.registry.schema import accounts
+    from dockyard.registry.account_schema import accounts
 
     found = await domain.content.database.read(lambda c: c.scalar(select(accounts.c.id).where(accounts.c.name == name)))
     actor = await domain.rights.actor(found)
     assert actor is not None
     assert (actor.kind, actor.scopes) == (Kind.USER, ALL_SCOPES)
     return actor
+
+
+async def sessions(server: Hub, world: World) -> dict[str, NewSession]:
+    """Sign every user of the world in with a browser; each has a full name and an address that say whose they are."""
+    domain = await Domain.open(ServeSettings(data=str(server.data), url=server.url))
+    begun: dict[str, NewSession] = {}
+    try:
+        for role, name in world.names.items():
+            if not role.startswith("robot"):
+                actor = await _actor(domain, name)
+                await domain.accounts.configure(actor, full_name=f"Full {name}", email=f"{name}@mail.example")
+                begun[role] = await domain.sessions.begin(actor, agent=f"browser of {name}")
+    finally:
+        await domain.close()
+    return begun

@@ -31,7 +31,9 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
         names["id"] = 10**9
     removes = case.method == "DELETE" and case.path in ROOTS
     drawn = zlib.crc32(repr(sorted(names.items())).encode()) % 2
-    if drawn and not removes and case.meta and case.meta.generation.mode.is_positive:
+    # Where requests follow each other, they are about what the ones before have made.
+    follows = case.meta is None or case.meta.phase.name == "stateful"
+    if drawn and not removes and not follows and case.meta.generation.mode.is_positive:
         names.update({name: KNOWN[name] for name in names if name in KNOWN})
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from canary import password_of
 from contract.access_world import PRIVATE, PUBLIC, World, people
 from images import small
 from servers import must, plain_environment
@@ -55,7 +57,7 @@ class People:
     def user(self, word: str) -> Account:
         """A new account, its name made of ``word``."""
         name = f"{word}-{next(_numbers)}"
-        made = Account(self.hub, name, f"{name} has a password")
+        made = Account(self.hub, name, password_of(name))
         self.administrator.ok("POST", "/users", {"name": name, "password": made.password})
         return made
 
@@ -65,6 +67,12 @@ class People:
         answer = api.plain("GET", f"/v2/{repository}/tags/list", None, api.credentials)
         assert answer.status in (200, 404), answer
         return answer.json["tags"] if answer.status == 200 else None
+
+    def uploads(self, repository: str) -> list[int]:
+        """How the hub answered who began to send a blob there: 201 for one that it mounted, 202 for one to come."""
+        requests = [json.loads(line) for line in self.hub.log.read_text().splitlines() if line.startswith("{")]
+        begun = [request for request in requests if request.get("route") == "uploads"]
+        return [r["status"] for r in begun if r["repository"] == repository and r["status"] < 400]
 
 
 def gather(hub: Hub, folder: Path) -> People:

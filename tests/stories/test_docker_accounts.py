@@ -8,6 +8,7 @@ import pyotp
 import pytest
 from contract.access_world import PRIVATE, PUBLIC, ROLES
 from images import docker_archive, small
+from servers import as_root, run
 
 from dockyard.registry.access import Right
 
@@ -239,3 +240,52 @@ def test_a_revoked_token_and_a_blocked_user_push_and_pull_no_more(people: People
     assert NOT_VALID in pulled.stderr
     assert "incorrect user name or password" in no_login.stderr
     assert people.tags(f"{ada.name}/app") == ["v1", "v2"]
+
+
+def test_the_manifest_commands_use_the_login(people: People, docker: Docker, image: str) -> None:
+    ada, host = people.user("docker-ada"), people.hub.host
+    ada.ok("PATCH", "/account", {"default_private": True})
+    docker.login(ada.name, ada.password)
+    docker.push(image, f"{ada.name}/app:v1")
+    answers = []
+    for namespace in ada.name, "acme":
+        docker("manifest", "create", "--insecure", f"{host}/{namespace}/list:v1", f"{host}/{ada.name}/app:v1")
+        answers.append(docker("manifest", "push", "--insecure", f"{host}/{namespace}/list:v1"))
+    own, others = answers
+    inspected = docker("manifest", "inspect", "--insecure", f"{host}/{ada.name}/list:v1")
+    hidden = docker("manifest", "inspect", "--insecure", f"{host}/{PRIVATE}:there")
+
+    assert own.returncode == 0, own.stderr
+    assert "manifest.list.v2+json" in inspected.stdout, inspected.stderr
+    assert others.returncode == 1
+    assert DENIED in others.stderr
+    assert "no such manifest" in hidden.stderr
+
+
+def test_containerd_pulls_and_pushes_with_a_password(people: People, docker: Docker, image: str) -> None:
+    ada, host = people.user("docker-ada"), people.hub.host
+    ada.ok("PATCH", "/account", {"default_private": True})
+    docker.login(ada.name, ada.password)
+    docker.push(image, f"{ada.name}/app:v1")
+    there = f"{host}/{ada.name}/app:v1"
+
+    def ctr(*arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run containerd's own client at the daemon's containerd, as Kubernetes would."""
+        return run(*as_root("ctr", "--address", f"{docker.dockerd.run}/exec/containerd/containerd.sock", *arguments))
+
+    own = ("--plain-http", "--user", f"{ada.name}:{ada.password}")
+    nobody = ctr("images", "pull", "--plain-http", there)
+    pulled = ctr("images", "pull", *own, there)
+    pushes = []
+    for repository in f"{ada.name}/mounted", "acme/new":
+        ctr("images", "tag", there, f"{host}/{repository}:v1")
+        pushes.append(ctr("images", "push", *own, f"{host}/{repository}:v1"))
+    hidden = ctr("images", "pull", *own, f"{host}/{PRIVATE}:there")
+
+    assert nobody.returncode == 1
+    assert "401 Unauthorized" in nobody.stderr
+    assert pulled.returncode == 0, pulled.stderr
+    assert pushes[0].returncode == 0, pushes[0].stderr
+    assert people.uploads(f"{ada.name}/mounted") == [201, 201]
+    assert "403 Forbidden" in pushes[1].stderr
+    assert "not found" in hidden.stderr

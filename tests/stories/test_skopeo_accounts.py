@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,16 +19,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 DENIED = "denied: requested access to the resource is denied"
-
-
-def uploads(people: People, repository: str) -> list[int]:
-    """How the hub answered those who began to send a blob there: 201 for one that it mounted, 202 for one to come."""
-    requests = [json.loads(line) for line in people.hub.log.read_text().splitlines() if line.startswith("{")]
-    return [
-        request["status"]
-        for request in requests
-        if request.get("route") == "uploads" and request["repository"] == repository and request["status"] < 400
-    ]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -142,10 +131,10 @@ def test_a_layer_is_mounted_from_what_one_may_read_and_sent_anew_from_what_not(
         creds = f"{user.name}:{user.password}"
         containers.ok("skopeo", "copy", "--dest-creds", creds, f"oci:{layout}:latest", f"docker://{host}/{name}:v1")
 
-    assert uploads(people, f"{ada.name}/one") == [202, 202]
-    assert 201 in uploads(people, f"{ada.name}/two")
+    assert people.uploads(f"{ada.name}/one") == [202, 202]
+    assert 201 in people.uploads(f"{ada.name}/two")
     # The first try to mount is answered as one of a blob that is not there.
-    assert set(uploads(people, f"{grace.name}/three")) == {202}
+    assert set(people.uploads(f"{grace.name}/three")) == {202}
 
 
 def test_the_login_that_docker_keeps_serves_skopeo_too(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pyotp
 import pytest
 from contract.access_world import PRIVATE, PUBLIC, ROLES
 from images import small
@@ -35,7 +36,6 @@ def test_everybody_pulls_pushes_and_deletes_what_their_right_says(
     deleted = containers("skopeo", "delete", "--creds", creds, mine)
     left = f"skopeo-{role}" in (people.tags(PRIVATE) or [])
 
-    # A robot's secret never has the scope for more than to delete.
     assert (pulled.returncode == 0, public.returncode) == (right >= Right.READ, 0), pulled.stderr
     assert right >= Right.READ or "name unknown: there is no repository acme/private" in pulled.stderr
     assert (pushed.returncode == 0, stored) == (right >= Right.WRITE,) * 2, pushed.stderr
@@ -150,3 +150,38 @@ def test_the_login_that_docker_keeps_serves_skopeo_too(
     assert logged_in.returncode == 0, logged_in.stderr
     assert copied.returncode == 0, copied.stderr
     assert "name unknown" in others.stderr
+
+
+def test_with_two_factors_the_password_is_refused_with_the_remedy_and_a_token_taken(
+    people: People, containers: Containers, tmp_path: Path
+) -> None:
+    ada, layout = people.user("skopeo-ada"), small(tmp_path / "made")
+    name = f"docker://{people.hub.host}/{ada.name}/app:v1"
+    _, token = ada.token("write")
+    begun = ada.ok("POST", "/account/second-factor", {"password": ada.password})
+    ada.ok("PUT", "/account/second-factor", {"code": pyotp.TOTP(begun["secret"]).now()})
+    refused = containers("skopeo", "copy", "--dest-creds", f"{ada.name}:{ada.password}", f"oci:{layout}:latest", name)
+    containers.ok("skopeo", "copy", "--dest-creds", f"{ada.name}:{token}", f"oci:{layout}:latest", name)
+    people.administrator.ok("PATCH", f"/users/{ada.name}", {"blocked": True})
+    blocked = containers("skopeo", "inspect", "--creds", f"{ada.name}:{token}", name)
+
+    assert (refused.returncode, blocked.returncode) == (1, 1)
+    assert "two-factor authentication on: use a personal access token as the password" in refused.stderr
+    assert "the token or login is not valid, or no longer: log in again" in blocked.stderr
+
+
+def test_names_of_one_part_are_pushed_by_administrators_and_pulled_by_all(
+    people: People, containers: Containers, tmp_path: Path
+) -> None:
+    layout, name = small(tmp_path / "made"), f"docker://{people.hub.host}/skopeo-tweet-app:v1"
+    source = f"oci:{layout}:latest"
+    refused = [
+        containers("skopeo", "copy", "--dest-creds", ":".join(people.login(role)), source, name)
+        for role in ("stranger", "owner")
+    ]
+    before = people.tags("skopeo-tweet-app")
+    containers.ok("skopeo", "copy", "--dest-creds", ":".join(people.login("administrator")), source, name)
+    containers.ok("skopeo", "copy", name, f"oci:{tmp_path / 'pulled'}:latest")
+
+    assert before is None
+    assert all(DENIED in answer.stderr for answer in refused)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from dockyard.registry.account_schema import audit
 from dockyard.registry.catalog import accounts
-from dockyard.registry.schema import audit
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from dockyard.errors import Conflict, Denied, Invalid, NameInvalid, NameUnknown, Unauthenticated
 from dockyard.oci.reference import RepositoryName, parse_repository
-from dockyard.registry import schema
+from dockyard.registry import account_schema, schema
 from dockyard.registry.access import ANONYMOUS, HUB, Action, Scope, allowed
 from dockyard.registry.accounts import SYSTEM
 from dockyard.registry.catalog import repositories
@@ -66,8 +66,8 @@ async def test_of_two_who_take_a_name_at_once_one_has_it_with_its_namespace(open
     )
     rows = await hubs[0].content.database.read(
         lambda connection: connection.execute(
-            select(schema.namespaces.c.name, schema.accounts.c.name).outerjoin(
-                schema.accounts, schema.accounts.c.id == schema.namespaces.c.account
+            select(schema.namespaces.c.name, account_schema.accounts.c.name).outerjoin(
+                account_schema.accounts, account_schema.accounts.c.id == schema.namespaces.c.account
             )
         ).all()
     )
@@ -93,7 +93,7 @@ async def test_a_namespace_that_is_nobodys_goes_to_whom_an_administrator_makes_a
 
 
 async def account_row(hub, name):
-    query = select(schema.accounts).where(schema.accounts.c.name == name)
+    query = select(account_schema.accounts).where(account_schema.accounts.c.name == name)
     return await hub.content.database.read(lambda connection: connection.execute(query).one_or_none())
 
 
@@ -300,23 +300,23 @@ async def fill_every_table_of(hub, account):
         def add(table, **values):
             return connection.execute(table.insert().values(**values)).inserted_primary_key[0]
 
-        organisation = add(schema.accounts, kind="organisation", name="org", **new)
-        robot = add(schema.accounts, kind="robot", name="ada+ci", owner=account, **new)
+        organisation = add(account_schema.accounts, kind="organisation", name="org", **new)
+        robot = add(account_schema.accounts, kind="robot", name="ada+ci", owner=account, **new)
         repository = connection.scalar(select(schema.repositories.c.id).where(schema.repositories.c.name == "bob/app"))
-        team = add(schema.teams, organisation=organisation, name="team", created=0)
-        add(schema.memberships, organisation=organisation, account=account, owner=True)
-        add(schema.team_members, team=team, account=account)
+        team = add(account_schema.teams, organisation=organisation, name="team", created=0)
+        add(account_schema.memberships, organisation=organisation, account=account, owner=True)
+        add(account_schema.team_members, team=team, account=account)
         times = {"created": 0, "used": 0, "expires": 0}
-        add(schema.sessions, account=account, hash="session", csrf="", address="", agent="", **times)
-        add(schema.recovery_codes, account=account, hash="code")
-        add(schema.known_addresses, account=account, address="", last=0)
+        add(account_schema.sessions, account=account, hash="session", csrf="", address="", agent="", **times)
+        add(account_schema.recovery_codes, account=account, hash="code")
+        add(account_schema.known_addresses, account=account, address="", last=0)
         values = {"note": "", "organisation": organisation, "as_owner": False, "created": 0, "expires": 0}
-        add(schema.codes, purpose="invitation", hash="invitation", inviter=account, **values)
+        add(account_schema.codes, purpose="invitation", hash="invitation", inviter=account, **values)
         for holder in (account, robot):
-            add(schema.account_grants, repository=repository, account=holder, right=1)
+            add(account_schema.account_grants, repository=repository, account=holder, right=1)
             values = {"account": holder, "scopes": "read", "name": "t", "created": 0}
-            parent = add(schema.tokens, kind="personal", hash=f"personal {holder}", **values)
-            add(schema.tokens, kind="login", hash=f"login {holder}", parent=parent, **values)
+            parent = add(account_schema.tokens, kind="personal", hash=f"personal {holder}", **values)
+            add(account_schema.tokens, kind="login", hash=f"login {holder}", parent=parent, **values)
 
     await hub.content.database.write(fill)
     assert await rows_of(hub, account) >= {str(key.parent) for key in references()} - OF_ORGANISATIONS
@@ -328,7 +328,7 @@ OF_ORGANISATIONS = {"codes.organisation", "memberships.organisation", "teams.org
 def references():
     """Every column that refers to an account."""
     tables = schema.metadata.tables.values()
-    return [key for table in tables for key in table.foreign_keys if key.references(schema.accounts)]
+    return [key for table in tables for key in table.foreign_keys if key.references(account_schema.accounts)]
 
 
 async def rows_of(hub, account):
@@ -336,7 +336,7 @@ async def rows_of(hub, account):
 
     def find(connection):
         columns = [key.parent for key in references()]
-        columns += [schema.accounts.c.id, schema.namespaces.c.account, schema.audit.c.account]
+        columns += [account_schema.accounts.c.id, schema.namespaces.c.account, account_schema.audit.c.account]
         counts = {
             str(column): connection.scalar(select(func.count()).select_from(column.table).where(column == account))
             for column in columns

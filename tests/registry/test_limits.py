@@ -8,7 +8,7 @@ from registry.pushing import raised
 from sqlalchemy import func, select
 
 from dockyard.errors import TooMany, Unauthenticated
-from dockyard.registry import schema
+from dockyard.registry import account_schema
 from dockyard.registry.limits import OF_ADDRESS, OF_NAME, OF_NAME_AT_ADDRESS, network_of
 
 
@@ -155,10 +155,10 @@ async def test_counts_that_are_over_and_what_people_typed_are_not_kept(hub_of_ac
     await guesses(hub_of_accounts, 3, name="hunter2-in-the-wrong-field")
     clock.passes(3600)
     await guess(hub_of_accounts)
-    query = select(func.min(schema.attempts.c.stretch), func.count())
+    query = select(func.min(account_schema.attempts.c.stretch), func.count())
     oldest, count = await hub_of_accounts.content.database.read(lambda connection: connection.execute(query).one())
     subjects = await hub_of_accounts.content.database.read(
-        lambda connection: "".join(connection.scalars(select(schema.attempts.c.subject)))
+        lambda connection: "".join(connection.scalars(select(account_schema.attempts.c.subject)))
     )
 
     assert (oldest, count) == (clock.now // 60, 3)
@@ -170,6 +170,6 @@ async def test_an_address_that_was_long_not_used_is_known_no_longer(hub_of_accou
     await sign_in(hub_of_accounts, address=ELSEWHERE)
     clock.passes(181 * 86400)
     await sign_in(hub_of_accounts, address=HERE)
-    addresses = select(schema.known_addresses.c.address)
+    addresses = select(account_schema.known_addresses.c.address)
 
     assert await hub_of_accounts.content.database.read(lambda c: list(c.scalars(addresses))) == [HERE]

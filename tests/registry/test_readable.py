@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, insert, select
 
 from dockyard.oci.reference import RepositoryName
-from dockyard.registry import schema
+from dockyard.registry import account_schema, schema
 from dockyard.registry.access import (
     ALL_SCOPES,
     ANONYMOUS,
@@ -101,7 +101,7 @@ def fill(connection: Connection, world: World) -> None:
     owners = {ACME_BOT: ACME, ADA_BOT: ADA}
     for id, name in ACCOUNTS.items():
         row = account | {"id": id, "name": name, "kind": KINDS.get(id, "robot"), "owner": owners.get(id)}
-        add(schema.accounts, [row])
+        add(account_schema.accounts, [row])
     add(schema.namespaces, [{"name": name, "created": 1, "account": id} for name, id in SPACES.items()])
     spaces = {row.name: row.id for row in connection.execute(select(schema.namespaces))}
     for id, name in REPOSITORIES:
@@ -109,14 +109,17 @@ def fill(connection: Connection, world: World) -> None:
         row = {"id": id, "name": name, "namespace": spaces[first] if slash else None, "created": 1, "revision": 1}
         row |= {"private": world.repositories[id,] == "private", "description": ""}
         add(schema.repositories, [row])
-    add(schema.teams, [{"id": id, "organisation": at, "name": f"t{id}", "created": 1} for id, at in TEAMS.items()])
+    add(
+        account_schema.teams,
+        [{"id": id, "organisation": at, "name": f"t{id}", "created": 1} for id, at in TEAMS.items()],
+    )
     members = [{"organisation": at, "account": who, "owner": owner} for (at, who), owner in world.members.items()]
-    add(schema.memberships, members)
-    add(schema.team_members, [{"team": team, "account": who} for team, who in world.in_teams])
+    add(account_schema.memberships, members)
+    add(account_schema.team_members, [{"team": team, "account": who} for team, who in world.in_teams])
     by_team = [{"repository": at, "team": team, "right": right} for (at, team), right in world.by_team.items()]
-    add(schema.team_grants, by_team)
+    add(account_schema.team_grants, by_team)
     by_name = [{"repository": at, "account": who, "right": right} for (at, who), right in world.by_name.items()]
-    add(schema.account_grants, by_name)
+    add(account_schema.account_grants, by_name)
     for (id,), state in world.repositories.items():
         if state == "removed":
             removal.remove(connection, id, 2)

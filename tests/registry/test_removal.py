@@ -10,14 +10,14 @@ from sqlalchemy import select
 from dockyard.errors import BlobUnknown, BlobUploadUnknown, ManifestUnknown, NameUnknown
 from dockyard.oci.digest import Digest
 from dockyard.oci.reference import RepositoryName
-from dockyard.registry import schema
+from dockyard.registry import account_schema, schema
 from dockyard.registry.access import EVERYBODY, Action, Right
 from dockyard.registry.catalog import changes, uploads
 
 LAYER = b"layer" * 1000
 TABLES = (
     schema.tags, schema.tag_history, schema.edges, schema.manifests, schema.links, schema.uploads, schema.pulls,
-    schema.pushes, schema.team_grants, schema.account_grants,
+    schema.pushes, account_schema.team_grants, account_schema.account_grants,
 )  # fmt: skip
 
 

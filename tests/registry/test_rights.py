@@ -12,7 +12,7 @@ from sqlalchemy import Connection, event, insert, select, update
 
 from dockyard.errors import Denied, NameUnknown, Unauthenticated
 from dockyard.oci.reference import RepositoryName
-from dockyard.registry import schema
+from dockyard.registry import account_schema, schema
 from dockyard.registry.access import ALL_SCOPES, ANONYMOUS, EVERYBODY, Action, Actor, Right, Scope
 from dockyard.registry.catalog import access as catalog
 from dockyard.registry.catalog import repositories
@@ -31,7 +31,7 @@ async def grant(hub: Hub, name: RepositoryName, actor: Actor, right: Right) -> N
     def write(connection: Connection) -> None:
         repository = repositories.find(connection, name)
         connection.execute(
-            insert(schema.account_grants), {"repository": repository, "account": actor.id, "right": int(right)}
+            insert(account_schema.account_grants), {"repository": repository, "account": actor.id, "right": int(right)}
         )
         catalog.raise_version(connection)
 
@@ -40,7 +40,9 @@ async def grant(hub: Hub, name: RepositoryName, actor: Actor, right: Right) -> N
 
 async def block(hub: Hub, actor: Actor) -> None:
     def write(connection: Connection) -> None:
-        connection.execute(update(schema.accounts).where(schema.accounts.c.id == actor.id).values(blocked=1))
+        connection.execute(
+            update(account_schema.accounts).where(account_schema.accounts.c.id == actor.id).values(blocked=1)
+        )
         catalog.raise_version(connection)
 
     await hub.content.database.write(write)
@@ -166,7 +168,7 @@ async def test_an_actor_has_what_its_token_is_good_for(hub_of_accounts: Hub) -> 
     expires = int(hub_of_accounts.clock() * 1000) + 1000
 
     def write(connection: Connection) -> int:
-        made = insert(schema.tokens).returning(schema.tokens.c.id)
+        made = insert(account_schema.tokens).returning(account_schema.tokens.c.id)
         token: int = connection.scalars(made, row | {"expires": expires}).one()
         return token
 
@@ -200,4 +202,4 @@ async def test_what_was_there_before_accounts_is_the_administrators(once_open: H
     assert not await once_open.rights.allowed(bob, Action.PULL, old)
     assert await once_open.rights.allowed(ANONYMOUS, Action.PULL, one_part)
     assert not await once_open.rights.allowed(bob, Action.PUSH, one_part)
-    assert await once_open.content.database.read(lambda c: c.scalars(select(schema.audit.c.id)).all()) == []
+    assert await once_open.content.database.read(lambda c: c.scalars(select(account_schema.audit.c.id)).all()) == []

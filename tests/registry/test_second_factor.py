@@ -10,7 +10,7 @@ from registry.pushing import raised
 from sqlalchemy import select
 
 from dockyard.errors import Conflict, Denied, Invalid, SecondFactorNeeded, TooMany, Unauthenticated
-from dockyard.registry import schema
+from dockyard.registry import account_schema
 from dockyard.registry.access import ANONYMOUS
 from dockyard.registry.accounts import SYSTEM
 from dockyard.registry.limits import OF_NAME_AT_ADDRESS
@@ -156,7 +156,7 @@ async def test_recovery_codes_are_kept_hashed_and_belong_to_one_account(hub, ada
     _, codes = await turn_on(hub, ada, clock)
     eve = await make_user(hub, "eve", password=PASSWORD)
     await turn_on(hub, eve, clock)
-    kept = await hub.content.database.read(lambda c: list(c.scalars(select(schema.recovery_codes.c.hash))))
+    kept = await hub.content.database.read(lambda c: list(c.scalars(select(account_schema.recovery_codes.c.hash))))
 
     assert len(kept) == 20
     assert not set(codes) & set(kept)
@@ -176,7 +176,7 @@ async def test_the_password_alone_makes_no_address_known(hub, ada, clock):
     await turn_on(hub, ada, clock)
     await raised(lambda: sign_in(hub, address=ELSEWHERE))
     await hub.passwords.prove("ada", PASSWORD, address=ELSEWHERE)
-    addresses = select(schema.known_addresses.c.address)
+    addresses = select(account_schema.known_addresses.c.address)
 
     assert await hub.content.database.read(lambda c: list(c.scalars(addresses))) == [HERE]
 

@@ -8,7 +8,7 @@ from registry.pushing import raised
 from sqlalchemy import select
 
 from dockyard.errors import Denied, NotFound, Unauthenticated
-from dockyard.registry import schema
+from dockyard.registry import account_schema
 from dockyard.registry.access import ALL_SCOPES, ANONYMOUS, EVERYBODY, Kind, Scope
 from dockyard.registry.accounts import SYSTEM
 
@@ -47,7 +47,7 @@ async def test_a_cookie_that_nobody_was_given_says_nothing(hub, cookie):
 
 async def test_the_database_does_not_have_the_cookie(hub):
     session = await sign_in(hub)
-    row = await hub.content.database.read(lambda c: c.execute(select(schema.sessions)).one())
+    row = await hub.content.database.read(lambda c: c.execute(select(account_schema.sessions)).one())
 
     assert session.cookie not in map(str, row)
 
@@ -106,7 +106,7 @@ async def test_sessions_that_are_over_are_forgotten_at_the_next_sign_in(hub, clo
     clock.passes(15 * DAY)
     await sign_in(hub)
 
-    assert len(await hub.content.database.read(lambda c: c.execute(select(schema.sessions.c.id)).all())) == 1
+    assert len(await hub.content.database.read(lambda c: c.execute(select(account_schema.sessions.c.id)).all())) == 1
 
 
 async def test_signing_out_ends_this_session_and_no_other(hub):

@@ -9,7 +9,7 @@ from registry.pushing import raised
 from sqlalchemy import select
 
 from dockyard.errors import Conflict, Denied, Invalid, NameInvalid, NameUnknown, NotFound, TooMany, Unauthenticated
-from dockyard.registry import schema
+from dockyard.registry import account_schema
 from dockyard.registry.access import ANONYMOUS, Scope
 from dockyard.registry.accounts import SYSTEM
 from dockyard.registry.limits import OF_ADDRESS, SIGN_UPS
@@ -116,7 +116,7 @@ async def test_a_setup_code_is_no_invitation_and_an_invitation_no_setup_code(hub
 
 async def test_the_database_does_not_have_the_codes(hub, root):
     made = await hub.sign_up.invite(root, note="for Ada")
-    row = await hub.content.database.read(lambda c: c.execute(select(schema.codes)).one())
+    row = await hub.content.database.read(lambda c: c.execute(select(account_schema.codes)).one())
 
     assert made.code not in map(str, row) and made.code not in repr(made)
     assert made.url == f"https://hub.example/signup?invitation={made.code}"
@@ -262,7 +262,7 @@ async def test_an_invitation_is_over_when_its_inviter_may_invite_no_longer(hub, 
 
 
 def _row(connection, name):
-    return connection.execute(select(schema.accounts).where(schema.accounts.c.name == name)).one()
+    return connection.execute(select(account_schema.accounts).where(account_schema.accounts.c.name == name)).one()
 
 
 async def test_what_owners_invited_to_is_over_where_sign_up_was_closed_since(open_hub):

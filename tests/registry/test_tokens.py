@@ -11,7 +11,7 @@ from registry.pushing import Clock
 from sqlalchemy import select
 
 from dockyard.errors import Denied, Invalid, NotFound, Unauthenticated
-from dockyard.registry import schema
+from dockyard.registry import account_schema
 from dockyard.registry.access import ALL_SCOPES, ANONYMOUS, Actor, Scope
 from dockyard.registry.hub import Hub
 from dockyard.registry.tokens import LOGIN_SECONDS, LOGINS, LOGINS_OF_ALL, is_secret
@@ -175,7 +175,12 @@ async def test_tokens_are_in_the_audit_log(hub_of_accounts: Hub) -> None:
     new = await hub.tokens.create(ada, "ci", [Scope.READ])
     await hub.tokens.create_login(ada, "docker\n")
     await hub.tokens.revoke(ada, new.token.id)
-    columns = (schema.audit.c.action, schema.audit.c.target, schema.audit.c.detail, schema.audit.c.address)
+    columns = (
+        account_schema.audit.c.action,
+        account_schema.audit.c.target,
+        account_schema.audit.c.detail,
+        account_schema.audit.c.address,
+    )
     rows = await hub.content.database.read(lambda connection: connection.execute(select(*columns)).all())
 
     assert [tuple(row) for row in rows if row.action.startswith(("token", "login"))] == [

@@ -41,7 +41,7 @@ class Rights:
         self._age = 0.0 if database.embedded else FRESH
         self._version, self._read_at, self._is_new = "", float("-inf"), False
         self._places: dict[tuple[int | None, str], Place] = {}
-        self._standings: dict[tuple[int, int | None], catalog.Standing | None] = {}
+        self._standings: dict[tuple[int, int | None], catalog.Standing] = {}
 
     async def version(self) -> str:
         """The version of access that what follows is decided by; what was kept of others is gone."""
@@ -61,12 +61,12 @@ class Rights:
         """The account as it is now, with the scopes of the token that proves it; ``None`` where either is over."""
         await self.version()
         key = account, token
-        if key in self._standings:
-            standing = self._standings[key]
-        else:
+        standing = self._standings.get(key)
+        if standing is None:
             version = self._version
             standing = await self._database.read(catalog.standing, account, token)
-            self._keep(self._standings, key, standing, version)
+            if standing is not None:
+                self._keep(self._standings, key, standing, version)
         if standing is None or (standing.expires is not None and standing.expires <= self._clock() * 1000):
             return None
         scopes = ROBOT_SCOPES if standing.kind == "robot" else ALL_SCOPES

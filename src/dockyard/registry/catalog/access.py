@@ -22,18 +22,9 @@ from sqlalchemy import (
 )
 
 from dockyard.registry.access import Actor, Kind, Place, Right, Scope
+from dockyard.registry.account_schema import account_grants, accounts, memberships, team_grants, team_members, tokens
 from dockyard.registry.database import LookUp
-from dockyard.registry.schema import (
-    account_grants,
-    accounts,
-    memberships,
-    namespaces,
-    repositories,
-    state,
-    team_grants,
-    team_members,
-    tokens,
-)
+from dockyard.registry.schema import namespaces, repositories, state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

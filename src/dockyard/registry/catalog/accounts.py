@@ -9,23 +9,22 @@ from sqlalchemy import bindparam, delete, insert, literal_column, select, true, 
 
 from dockyard.errors import Conflict, NameUnknown
 from dockyard.registry.access import Actor, Kind
-from dockyard.registry.catalog import access, audit, sessions, tokens
-from dockyard.registry.database import LookUp
-from dockyard.registry.schema import (
+from dockyard.registry.account_schema import (
     account_grants,
     accounts,
     codes,
     known_addresses,
     memberships,
-    namespaces,
     recovery_codes,
-    repositories,
     team_grants,
     team_members,
     teams,
 )
-from dockyard.registry.schema import sessions as session_rows
-from dockyard.registry.schema import tokens as token_rows
+from dockyard.registry.account_schema import sessions as session_rows
+from dockyard.registry.account_schema import tokens as token_rows
+from dockyard.registry.catalog import access, audit, sessions, tokens
+from dockyard.registry.database import LookUp
+from dockyard.registry.schema import namespaces, repositories
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, func, insert, select, update
 
 from dockyard.errors import TooMany
+from dockyard.registry.account_schema import accounts, attempts, known_addresses
 from dockyard.registry.catalog.conflicts import insert_or_update
-from dockyard.registry.schema import accounts, attempts, known_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, or_, select, true
 
 from dockyard.registry.access import Actor, Kind
+from dockyard.registry.account_schema import accounts, audit, memberships
 from dockyard.registry.profiles import AuditEntry, moment
-from dockyard.registry.schema import accounts, audit, memberships, namespaces, repositories
+from dockyard.registry.schema import namespaces, repositories
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,9 +12,9 @@ from sqlalchemy import and_, delete, insert, or_, select, true
 
 from dockyard.errors import NotFound
 from dockyard.registry.access import Kind
+from dockyard.registry.account_schema import accounts as account_rows
+from dockyard.registry.account_schema import codes, memberships
 from dockyard.registry.catalog import accounts, audit, members
-from dockyard.registry.schema import accounts as account_rows
-from dockyard.registry.schema import codes, memberships
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

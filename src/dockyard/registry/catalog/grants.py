@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, literal, select
 
 from dockyard.errors import Conflict, Denied, NameUnknown
+from dockyard.registry.account_schema import account_grants, accounts, team_grants, teams
 from dockyard.registry.catalog import access, audit, repositories
 from dockyard.registry.catalog.conflicts import insert_or_update
 from dockyard.registry.profiles import Collaborator, right_name
-from dockyard.registry.schema import account_grants, accounts, team_grants, teams
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import and_, delete, func, insert, select, update
 
 from dockyard.errors import Conflict, NameUnknown
+from dockyard.registry.account_schema import accounts, memberships, team_members, teams
 from dockyard.registry.catalog import access, audit
 from dockyard.registry.catalog import accounts as accounts_of
 from dockyard.registry.catalog.conflicts import insert_or_update
 from dockyard.registry.profiles import Member, Organisation, moment
-from dockyard.registry.schema import accounts, memberships, namespaces, repositories, team_members, teams
+from dockyard.registry.schema import namespaces, repositories
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Select

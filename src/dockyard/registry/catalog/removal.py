@@ -10,19 +10,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select, update
 
-from dockyard.registry.schema import (
-    account_grants,
-    edges,
-    links,
-    manifests,
-    pulls,
-    pushes,
-    repositories,
-    tag_history,
-    tags,
-    team_grants,
-    uploads,
-)
+from dockyard.registry.account_schema import account_grants, team_grants
+from dockyard.registry.schema import edges, links, manifests, pulls, pushes, repositories, tag_history, tags, uploads
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

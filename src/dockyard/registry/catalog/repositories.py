@@ -8,9 +8,10 @@ from sqlalchemy import insert, select, update
 
 from dockyard.registry import access as rules
 from dockyard.registry.access import Action
+from dockyard.registry.account_schema import accounts
 from dockyard.registry.catalog import access, audit
 from dockyard.registry.catalog.conflicts import insert_new
-from dockyard.registry.schema import accounts, namespaces, repositories
+from dockyard.registry.schema import namespaces, repositories
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select
 
 from dockyard.errors import Conflict, NameUnknown
+from dockyard.registry.account_schema import account_grants, accounts, tokens
 from dockyard.registry.catalog import access, audit
 from dockyard.registry.catalog import accounts as accounts_of
 from dockyard.registry.catalog import grants as grants_of
 from dockyard.registry.catalog import tokens as tokens_of
 from dockyard.registry.profiles import Grant, Robot, moment, moment_or_none, right_name
-from dockyard.registry.schema import account_grants, accounts, namespaces, repositories, tokens
+from dockyard.registry.schema import namespaces, repositories
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, delete, insert, or_, select, update
 
 from dockyard.errors import NotFound
+from dockyard.registry.account_schema import sessions
 from dockyard.registry.catalog import audit
 from dockyard.registry.database import LookUp
-from dockyard.registry.schema import sessions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, insert, select
 
 from dockyard.errors import Conflict, Invalid, NameUnknown
+from dockyard.registry.account_schema import accounts, team_grants, team_members, teams
 from dockyard.registry.catalog import access, audit
 from dockyard.registry.catalog import accounts as accounts_of
 from dockyard.registry.catalog import grants as grants_of
 from dockyard.registry.catalog.conflicts import insert_new, insert_or_update
 from dockyard.registry.catalog.members import is_member, organisation
 from dockyard.registry.profiles import Grant, Member, Team, moment, right_name
-from dockyard.registry.schema import accounts, repositories, team_grants, team_members, teams
+from dockyard.registry.schema import repositories
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, or_, select, update
 
+from dockyard.registry.account_schema import tokens
 from dockyard.registry.catalog import access
 from dockyard.registry.catalog.conflicts import insert_new
 from dockyard.registry.database import LookUp
-from dockyard.registry.schema import state, tokens
+from dockyard.registry.schema import state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dockyard.cli.failures import say
+from dockyard.cli.failures import plain, say
 from dockyard.cli.output import DOCUMENT_FORMAT, LIST_FORMAT, fill
 from dockyard.cli.session import Session
 from dockyard.cli.units import age, human_duration
@@ -159,7 +159,7 @@ def record(fields: Mapping[str, Any]) -> Fields:
 
 def show(made: Fields, form: str, text: str) -> None:
     """Print what was done: ``text``, or the record as ``form`` asks for it."""
-    click.echo(fill(made, form) if form else text)
+    click.echo(fill(made, form) if form else plain(text))
 
 
 def show_secret(made: Fields, secret: str, form: str, use: str) -> None:
@@ -168,7 +168,7 @@ def show_secret(made: Fields, secret: str, form: str, use: str) -> None:
         click.echo(fill(record(made) | {"Secret": secret}, form))
         return
     say(f"{use}. It is shown this once and {_end(made['expires'])}.")
-    click.echo(secret)
+    click.echo(plain(secret))
 
 
 def each(names: Iterable[str], form: str, change: Callable[[str], object]) -> int:

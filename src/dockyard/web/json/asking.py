@@ -11,18 +11,12 @@ from starlette.requests import cookie_parser
 from dockyard.errors import Unauthenticated
 from dockyard.registry.access import ANONYMOUS, Kind
 from dockyard.web.authentication import BASIC, basic
+from dockyard.web.cookies import SESSION, cookie_name
 from dockyard.web.json.endpoint import Ask
 
 if TYPE_CHECKING:
     from dockyard.registry.hub import Hub
     from dockyard.web.messages import Request
-
-SESSION = "dockyard_session"
-
-
-def session_cookie(url: str) -> str:
-    """What the cookie of a session is called where the hub is at ``url``: no plain page can set the one of https."""
-    return f"__Host-{SESSION}" if url.startswith("https:") else SESSION
 
 
 async def identify(hub: Hub, request: Request) -> Ask:
@@ -59,4 +53,4 @@ def challenge(hub: Hub, request: Request) -> list[tuple[bytes, bytes]]:
 
 def _cookie(hub: Hub, request: Request) -> str | None:
     cookies = cookie_parser(request.header(b"cookie") or "")
-    return cookies.get(session_cookie(hub.settings.url))
+    return cookies.get(cookie_name(SESSION, hub.settings.url))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dockyard.errors import Invalid, TooMany, Unauthenticated
+from dockyard.web.cookies import SESSION
 from dockyard.web.pages.new_accounts import field_errors, new_password
 from dockyard.web.pages.tabs import settings_page
-from dockyard.web.pages.visit import SESSION, sentence
+from dockyard.web.pages.visit import sentence
 
 if TYPE_CHECKING:
     from starlette.responses import Response

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from dockyard.errors import Conflict, Denied, Invalid, NotFound, TooMany, Unauthenticated, Unavailable
 from dockyard.registry.access import EVERYBODY
 from dockyard.web import messages
+from dockyard.web.cookies import SESSION, cookie_name
 from dockyard.web.pages.forms import FORM_LIMIT, parse_form, same_token
 from dockyard.web.pages.rendering import security_headers
 from dockyard.web.refusals import status_of
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from dockyard.web.pages.forms import Form
     from dockyard.web.pages.rendering import Rendering
 
-SESSION = "dockyard_session"
 FORM = "dockyard_form"
 PENDING = "dockyard_pending"
 """What waits for the code of a second factor."""
@@ -166,8 +166,7 @@ class Visit:
         return value if _TOKEN.fullmatch(value) else ""
 
     def _cookie_name(self, name: str) -> str:
-        # The prefix keeps other hosts of the domain from setting it.
-        return f"__Host-{name}" if self.https else name
+        return cookie_name(name, self.hub.settings.url)
 
     def _set(
         self,

@@ -1,6 +1,7 @@
 """The database: a function is a transaction, processes lose nothing, and migrations make the tables of the schema."""
 
 import asyncio
+import stat
 import subprocess
 import sys
 
@@ -173,3 +174,16 @@ async def test_sixty_four_writers_in_eight_processes_lose_nothing(database, tmp_
 
     assert codes == [0] * 8
     assert total == 64
+
+
+async def test_the_database_is_its_owners_only_also_where_it_was_not(tmp_path):
+    path = tmp_path / "hub.db"
+    path.touch(0o644)
+    opened = Database.at(path)
+    await migrate(opened, "me")
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+    opened.close()
+
+    assert modes["hub.db"] == 0o600
+    assert set(modes.values()) == {0o600}
+    assert len(modes) == 3

@@ -8,11 +8,14 @@ through the driver and 20 µs through SQLAlchemy, and a hop to a thread and back
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
+import os
 import random
+import stat
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -67,7 +70,11 @@ class Database:
 
     @classmethod
     def at(cls, path: Path) -> Self:
-        """Open the embedded database in a file, making it where there is none. Unavailable."""
+        """Open the embedded database in a file, making it where there is none. Full, Unavailable.
+
+        The file is its owner's only, whatever folder and umask say: it holds hashes of passwords and the hub's key.
+        """
+        _keep_to_owner(path)
         database = cls(f"sqlite:///{path}")
         try:
             with database_errors():
@@ -155,7 +162,20 @@ class Database:
                     time.sleep(0.01)
 
 
-@contextmanager
+def _keep_to_owner(path: Path) -> None:
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        # Never opened where it is there: closing it would let go of the locks that this process has on it.
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            path.chmod(0o600)  # one of an older version; what SQLite puts beside it is as it is
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Full(f"no space left for the database {path}") from error
+        raise Unavailable(f"the database {path} can't be opened: {error.strerror}") from error
+
+
+@contextlib.contextmanager
 def database_errors() -> Iterator[None]:
     """Turn the database's errors into ours: Full, Unavailable."""
     try:

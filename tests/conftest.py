@@ -41,7 +41,7 @@ def accounts_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 
 @pytest.fixture
 def start_hub(tmp_path: Path) -> Iterator[Callable[..., Hub]]:
-    """``start_hub(*flags, data=, port=, workers=, auth=, host=, env=, wrap=)``: a hub of one's own, ended with the test."""
+    """``start_hub(*flags, data=, port=, workers=, auth=, host=, env=, wrap=)``: a hub of one's own."""
     with Started(tmp_path / "hubs") as started:
         yield started.hub
 

@@ -7,6 +7,7 @@ import json
 import urllib.request
 from typing import TYPE_CHECKING
 
+from canary import password_of
 from servers import DOCKYARD, run
 
 if TYPE_CHECKING:
@@ -40,11 +41,6 @@ def new_user(hub: Hub, machines: Machines, name: str) -> Machine:
     )
     urllib.request.urlopen(made, timeout=60).close()
     return logged_in(hub, machines(name), name, password_of(name))
-
-
-def password_of(name: str) -> str:
-    """The password that a user is given here."""
-    return f"{name} has a password"
 
 
 def administrator(hub: Hub, machines: Machines) -> Machine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import queue
@@ -10,6 +11,7 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -18,7 +20,9 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import canary
 import psutil
+from canary import MARKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,12 +33,11 @@ DOCKYARD = Path(sys.executable).with_name("dockyard")
 START = 60.0
 """Seconds that a server may take to answer; generous, as two cores may be busy."""
 
-PASSWORD = "open sesame"
 ADMIN = "boss"
 """The first administrator of the tests' hubs with accounts."""
 
-HTPASSWD = "ada:$2b$05$LeTVBAxJLdkLMIdIGXZu2urwInprMTuUV.80meBJXER2Xl.pXGI1q\n"
-"""What `htpasswd -nbB ada "open sesame"` prints."""
+HTPASSWD = "ada:$2b$05$LeTVBAxJLdkLMIdIGXZu2uD0tKDnMCeWfGrKIXSrgKmIB.MaoU4ZS\n"
+"""What `htpasswd -nbB ada` prints for :data:`PASSWORD`."""
 
 
 def free_port() -> int:
@@ -145,10 +148,11 @@ class Hub(Server):
     """Our registry, started as a user starts it. It has answered when this returns.
 
     With ``auth="accounts"`` it has an administrator, :data:`ADMIN` with ``password``, as unattended installations do.
+    When it ends, it must have told nobody a secret: stop and kill raise :class:`canary.Leaked` otherwise.
     """
 
     admin = ADMIN
-    password = "horse battery staple"
+    password = f"horse battery {MARKER}"
 
     def __init__(
         self,
@@ -189,12 +193,36 @@ class Hub(Server):
 
     def user(self, name: str, *, administrator: bool = False) -> str:
         """Make an account, as an administrator does on the machine of the hub; return its password."""
-        password = f"{name} has a password"
+        password = canary.password_of(name)
         more = ["--admin"] if administrator else []
         command = DOCKYARD, "admin", "user", "add", name, *more, "--password-stdin", "--data", self.data
         made = run(*command, env=self.env, input=password)
         assert made.returncode == 0, made.stderr
         return password
+
+    def stop(self, timeout: float = 60) -> int:
+        try:
+            self.look()
+        finally:
+            code = super().stop(timeout)
+        return code
+
+    def kill(self) -> None:
+        super().kill()
+        canary.check_log(self.log)
+        canary.check_database(self.data / "hub.db")
+
+    def look(self) -> None:
+        """Look for secrets in what shows only while it runs: its metrics, and the command lines of its processes."""
+        if self.process.poll() is None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for process in (psutil.Process(self.pid), *self.workers()):
+                    canary.check(f"the process {process.pid}", " ".join(process.cmdline()).encode())
+            # Some are on another network, or answer nobody any more: that is what their tests are about.
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                context = ssl._create_unverified_context()
+                with urllib.request.urlopen(f"{self.url}/metrics", timeout=5, context=context) as answer:
+                    canary.check(f"the metrics of {self.url}", answer.read())
 
     def _main(self) -> int:
         # strace keeps a SIGTERM to itself.
@@ -398,8 +426,11 @@ class Started:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for server in self.servers:
-            server.kill()
+        with contextlib.ExitStack() as ending:
+            for server in self.servers:
+                ending.callback(server.kill)
+                if isinstance(server, Hub):
+                    ending.callback(server.look)
 
 
 def get(url: str, *, method: str = "GET", headers: Mapping[str, str] = {}) -> tuple[int, Mapping[str, str], bytes]:
@@ -410,7 +441,9 @@ def get(url: str, *, method: str = "GET", headers: Mapping[str, str] = {}) -> tu
             return response.status, response.headers, response.read()
     except urllib.error.HTTPError as error:
         with error:
-            return error.code, error.headers, error.read()
+            body = error.read()
+        canary.check_answer(error.code, error.headers, body)
+        return error.code, error.headers, body
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyotp
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from canary import OTHER_PASSWORD, PASSWORD, WRONG_PASSWORD
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from servers import Hub
 
 pytestmark = pytest.mark.slow
-
-PASSWORD = "a good password"
 
 
 @pytest.fixture
@@ -72,7 +71,7 @@ def test_the_first_administrator_sets_up_and_signs_out_and_in(hub: Hub, page: Pa
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("link", name="Sign in").first).to_be_visible()
     inspect(page)
-    sign_in(page, "wrong password")
+    sign_in(page, WRONG_PASSWORD)
     expect(page.get_by_role("alert")).to_have_text("Incorrect user name or password.")
     inspect(page)
     page.get_by_label("Password").fill(PASSWORD)
@@ -156,7 +155,7 @@ def test_somebody_is_invited(hub: Hub, page: Page) -> None:
     inspect(page)
     page.get_by_label("User name").fill("grace")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_label("Password, again").fill("another password")
+    page.get_by_label("Password, again").fill(OTHER_PASSWORD)
     page.get_by_role("button", name="Make the account").click()
     expect(page.get_by_role("alert")).to_have_text("The two passwords are not the same.")
     inspect(page)

@@ -11,6 +11,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING
 
 import pytest
+from canary import OTHER_PASSWORD, PASSWORD
 from servers import DOCKYARD, get
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from servers import Hub, Machine
-
-PASSWORD = "open sesame"
 
 
 def signs_in(hub: Hub, name: str, password: str) -> bool:
@@ -90,14 +89,30 @@ def test_a_blocked_user_is_kept_out_until_unblocked(
     assert signs_in(accounts_hub, "admin.blocked", PASSWORD)
 
 
+def test_what_was_done_is_told_as_json(dockyard: Machine, data: str) -> None:
+    def tell(*words: str) -> dict[str, str]:
+        told = dockyard("admin", "user", *words, "--data", data, "--format", "json", input=PASSWORD)
+        found: dict[str, str] = json.loads(told.stdout)
+        return found
+
+    name = "admin.told"
+    made = tell("add", name, "--password-stdin")
+    blocked, unblocked = tell("block", name), tell("unblock", name)
+    changed, removed = tell("password", name, "--password-stdin"), tell("rm", "-f", name)
+
+    assert [user["Name"] for user in (made, blocked, unblocked, changed, removed)] == [name] * 5
+    assert [user["Status"] for user in (made, blocked, unblocked)] == ["active", "blocked", "active"]
+    assert made["Role"] == "user"
+
+
 def test_a_password_is_changed(accounts_hub: Hub, dockyard: Machine, data: str, make: Callable[[str], None]) -> None:
     make("admin.forgetful")
     done = dockyard(
-        "admin", "user", "password", "admin.forgetful", "--password-stdin", "--data", data, input="sesame open"
+        "admin", "user", "password", "admin.forgetful", "--password-stdin", "--data", data, input=OTHER_PASSWORD
     )
 
     assert (done.returncode, done.stdout) == (0, "admin.forgetful\n")
-    assert signs_in(accounts_hub, "admin.forgetful", "sesame open")
+    assert signs_in(accounts_hub, "admin.forgetful", OTHER_PASSWORD)
     assert not signs_in(accounts_hub, "admin.forgetful", PASSWORD)
 
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyotp
 import pytest
-from logged_in import new_user, password_of
-from servers import DOCKYARD, PASSWORD, must
+from canary import PASSWORD, password_of
+from logged_in import new_user
+from servers import DOCKYARD, must
 
 if TYPE_CHECKING:
     from collections.abc import Callable

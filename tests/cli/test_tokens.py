@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from logged_in import at, logged_in, new_user, password_of
+from canary import password_of
+from logged_in import at, logged_in, new_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable

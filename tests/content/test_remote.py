@@ -206,7 +206,7 @@ async def test_debians_registry_is_pushed_to_listed_and_deleted_from(docker_regi
 async def test_debians_registry_with_a_login_takes_ada_and_nobody_else(
     docker_registry_with_login: Any, client_of: Make
 ) -> None:
-    from servers import PASSWORD
+    from canary import PASSWORD
 
     from dockyard.content.credentials import FixedLogin, Login
     from dockyard.errors import Unauthenticated

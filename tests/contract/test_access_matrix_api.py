@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from canary import OTHER_PASSWORD, WRONG_PASSWORD
 from contract.access_world import PRIVATE, PUBLIC, ROLES, World, people, sessions
 from contract.test_access_matrix import rights
 from servers import Hub
@@ -46,14 +47,14 @@ ROWS: Mapping[str, Row] = {
     "GET /account": Row("/account", "an account", 200),
     "PATCH /account": Row("/account", "an account and admin", 200, {}),
     "PUT /account/password": Row(
-        "/account/password", "an account and admin", 401, {"current": "a wrong guess", "new": "another password"}
+        "/account/password", "an account and admin", 401, {"current": WRONG_PASSWORD, "new": OTHER_PASSWORD}
     ),
     "POST /account/second-factor": Row(
-        "/account/second-factor", "an account and admin", 401, {"password": "a wrong guess"}
+        "/account/second-factor", "an account and admin", 401, {"password": WRONG_PASSWORD}
     ),
     "PUT /account/second-factor": Row("/account/second-factor", "an account and admin", 409, {"code": "000000"}),
     "DELETE /account/second-factor": Row(
-        "/account/second-factor", "an account and admin", 409, {"password": "a wrong guess", "code": "000000"}
+        "/account/second-factor", "an account and admin", 409, {"password": WRONG_PASSWORD, "code": "000000"}
     ),
     "GET /account/tokens": Row("/account/tokens", "to be somebody", 200),
     "POST /account/tokens": Row("/account/tokens", "an account and admin", 201, {"name": "x", "scopes": ["read"]}),
@@ -112,7 +113,7 @@ ROWS: Mapping[str, Row] = {
     "POST /users": Row("/users", "to administer", 201, {"name": "u-{own}"}),
     "PATCH /users/{user}": Row("/users/{victim}", "to administer", 200, ("u-{own}", "the-member", {"blocked": True})),
     "PUT /users/{user}/password": Row(
-        "/users/{victim}/password", "to administer", 204, ("u-{own}", "the-member", {"password": "another password"})
+        "/users/{victim}/password", "to administer", 204, ("u-{own}", "the-member", {"password": OTHER_PASSWORD})
     ),
     "DELETE /users/{user}": Row("/users/{victim}", "to administer", 204, ("u-{own}", "the-member")),
 }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from canary import PASSWORD
 from servers import Hub, run
 from web.json.api import Api, bearer
 
@@ -39,8 +40,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     server = Hub(data, "--trusted-proxies", "127.0.0.1", "--insecure-http", auth="accounts")
     with Api(server, server.admin, server.password) as boss:
         for name in ("ada", "bob"):
-            boss.ok("POST", "/users", {"name": name, "password": "correct horse"})
-    with Api(server, "ada", "correct horse") as ada:
+            boss.ok("POST", "/users", {"name": name, "password": PASSWORD})
+    with Api(server, "ada", PASSWORD) as ada:
         ada.with_token()
         ada.ok("POST", "/orgs", {"name": "acme"})
         ada.ok("PUT", "/orgs/acme/members/bob", {})
@@ -55,7 +56,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 def role_of(hub: Hub, name: str) -> Role:
     if name == "nobody":
         return Role()
-    with Api(hub, name, hub.password if name == hub.admin else "correct horse") as api:
+    with Api(hub, name, hub.password if name == hub.admin else PASSWORD) as api:
         made = api.ok("POST", "/account/tokens", {"name": "schemathesis", "scopes": ["admin"]})
     return Role(made["token"]["id"], made["secret"])
 

@@ -7,8 +7,8 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from canary import PASSWORD
 from images import KINDS, Layout, artifact, busybox, multi_platform, small
-from servers import PASSWORD
 from wire import held
 
 if TYPE_CHECKING:

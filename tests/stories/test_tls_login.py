@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from canary import WRONG_PASSWORD
 from certificates import certificate
 from images import busybox, docker_archive
 from servers import DOCKYARD, Dockerd, must, run
@@ -33,7 +34,7 @@ def test_docker_logs_in_over_tls_pushes_and_pulls_and_is_refused_what_is_not_its
         docker.ok("load", "-i", docker_archive(busybox(tmp_path / "made"), tmp_path / "image.tar", name))
         docker.ok("tag", name, others)
         unknown = docker("push", name)
-        wrong = docker("login", "-u", "ada", "--password-stdin", hub.host, input="not this one")
+        wrong = docker("login", "-u", "ada", "--password-stdin", hub.host, input=WRONG_PASSWORD)
         right = docker("login", "-u", "ada", "--password-stdin", hub.host, input=password)
         pushed = docker("push", name)
         refused = docker("push", others)

@@ -11,6 +11,7 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
+from canary import OTHER_PASSWORD, PASSWORD
 from certificates import Certificate, certificate
 from servers import ADMIN, DOCKYARD, Hub, Server, get, must, plain_environment, run
 
@@ -133,7 +134,7 @@ def test_the_link_is_of_the_url_and_no_longer_shown_once_there_is_an_administrat
     assert "https://hub.example/setup?code=" in server.line()
     server.stop()
     must(
-        "sh", "-c", 'echo open sesame | "$@"', "sh",
+        "sh", "-c", f'echo {PASSWORD} | "$@"', "sh",
         DOCKYARD, "admin", "user", "add", "ada", "--admin", "--password-stdin", "--data", tmp_path / "data",
     )  # fmt: skip
     server = serving()
@@ -144,20 +145,20 @@ def test_the_link_is_of_the_url_and_no_longer_shown_once_there_is_an_administrat
 
 def test_an_unattended_start_makes_the_administrator_once(serving: Callable[..., Server], tmp_path: Path) -> None:
     file = tmp_path / "password"
-    file.write_text("the first password\nignored\n")
+    file.write_text(f"{PASSWORD}\nignored\n")
     given = {"DOCKYARD_ADMIN": "ada", "DOCKYARD_ADMIN_PASSWORD_FILE": str(file)}
     for _ in range(2):
         server = serving(env=given)
         url = server.line()
-        assert signs_in(url, "ada", "the first password")
-        assert not signs_in(url, "ada", "another password")
+        assert signs_in(url, "ada", PASSWORD)
+        assert not signs_in(url, "ada", OTHER_PASSWORD)
         assert server.stop() == 0
-        file.write_text("another password\n")
+        file.write_text(f"{OTHER_PASSWORD}\n")
     file.unlink()
     server = serving(env=given)
     url = server.line()
 
-    assert signs_in(url, "ada", "the first password")
+    assert signs_in(url, "ada", PASSWORD)
     assert "Create the first" not in server.log.read_text()
 
 

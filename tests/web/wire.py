@@ -9,6 +9,8 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+import canary
+
 from dockyard.oci import media_types
 from dockyard.oci.descriptor import Descriptor
 from dockyard.oci.digest import Digest
@@ -64,7 +66,9 @@ class Wire:
         sent = {**headers, **{name.replace("_", "-"): value for name, value in more.items()}}
         self.connection.request(method, path, body, sent)
         response = self.connection.getresponse()
-        return Answer(response.status, response.headers, response.read())
+        answer = Answer(response.status, response.headers, response.read())
+        canary.check_answer(answer.status, answer.headers, answer.body)
+        return answer
 
     def close(self) -> None:
         self.connection.close()

@@ -7,6 +7,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 import pytest
+from canary import PASSWORD
 from servers import Hub
 from web.json.api import Api
 
@@ -46,7 +47,7 @@ def person(api_hub: Hub, boss: Api) -> Iterator[Callable[[], Api]]:
     with contextlib.ExitStack() as opened:
 
         def make() -> Api:
-            name, password = f"person{next(_numbers)}", "correct horse"
+            name, password = f"person{next(_numbers)}", PASSWORD
             boss.ok("POST", "/users", {"name": name, "password": password})
             return opened.enter_context(Api(api_hub, name, password)).with_token()
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyotp
 import pytest
+from canary import OTHER_PASSWORD, WRONG_PASSWORD
 from web.json.api import Api, basic, bearer
 
 if TYPE_CHECKING:
@@ -40,12 +41,12 @@ def test_what_can_not_be_set_is_refused_and_changes_nothing(somebody: Api, chang
 
 
 def test_a_new_password_takes_the_place_of_the_old_one(ada: Api, nobody: Api) -> None:
-    assert ada("PUT", "/account/password", {"current": "wrong one", "new": "battery staple"}).status == 401
+    assert ada("PUT", "/account/password", {"current": WRONG_PASSWORD, "new": OTHER_PASSWORD}).status == 401
     assert ada("PUT", "/account/password", {"current": ada.password, "new": "short"}).status == 400
-    assert ada("PUT", "/account/password", {"current": ada.password, "new": "battery staple"}).status == 204
+    assert ada("PUT", "/account/password", {"current": ada.password, "new": OTHER_PASSWORD}).status == 204
 
     assert nobody("GET", "/account", headers=basic(ada.name, ada.password)).status == 401
-    assert nobody("GET", "/account", headers=basic(ada.name, "battery staple")).status == 200
+    assert nobody("GET", "/account", headers=basic(ada.name, OTHER_PASSWORD)).status == 200
 
 
 def test_with_a_second_factor_only_tokens_are_taken(ada: Api, nobody: Api) -> None:
@@ -68,7 +69,7 @@ def test_a_second_factor_is_turned_off_with_both_factors(ada: Api, nobody: Api) 
     codes = ada.ok("PUT", "/account/second-factor", {"code": pyotp.TOTP(secret).now()})["codes"]
     path = "/account/second-factor"
 
-    assert nobody("DELETE", path, {"password": "wrong one", "code": codes[0]}, token).status == 401
+    assert nobody("DELETE", path, {"password": WRONG_PASSWORD, "code": codes[0]}, token).status == 401
     assert nobody("DELETE", path, {"password": ada.password, "code": "nonsense"}, token).status == 401
     assert nobody("DELETE", path, {"password": ada.password, "code": codes[0]}, token).status == 204
     assert nobody("DELETE", path, {"password": ada.password, "code": codes[1]}, token).status == 409

@@ -7,6 +7,7 @@ import io
 import json
 
 import pytest
+from canary import OTHER_PASSWORD
 from web.json.api import Api
 
 
@@ -50,11 +51,11 @@ def test_the_log_can_be_exported_as_lines_and_as_a_table(ada: Api) -> None:
 
 def test_no_password_or_token_is_in_the_log(ada: Api, boss: Api) -> None:
     secret = ada.ok("POST", "/account/tokens", {"name": "ci", "scopes": ["read"]})["secret"]
-    ada.ok("PUT", "/account/password", {"current": ada.password, "new": "battery staple 2"})
+    ada.ok("PUT", "/account/password", {"current": ada.password, "new": OTHER_PASSWORD})
     exported = boss("GET", "/audit/export").body
 
     assert b"token.create" in exported
-    for hidden in (secret, ada.password, "battery staple 2"):
+    for hidden in (secret, ada.password, OTHER_PASSWORD):
         assert hidden.encode() not in exported
 
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from canary import WRONG_PASSWORD
 from web.json.api import PREFIX, Api, basic, bearer
 from web.wire import dial, head_of
 
@@ -191,8 +192,8 @@ def test_credentials_that_can_not_be_read_are_refused(nobody: Api, authorization
 
 
 def test_a_wrong_password_is_refused_as_an_unknown_user_is(ada: Api, nobody: Api) -> None:
-    wrong = nobody("GET", "/account", headers=basic(ada.name, "not the password"))
-    unknown = nobody("GET", "/account", headers=basic("nobody-at-all", "not the password"))
+    wrong = nobody("GET", "/account", headers=basic(ada.name, WRONG_PASSWORD))
+    unknown = nobody("GET", "/account", headers=basic("nobody-at-all", WRONG_PASSWORD))
 
     assert wrong.status == unknown.status == 401
     assert wrong.body == unknown.body

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from canary import OTHER_PASSWORD
 from web.json.api import Api
 from web.pages.browsing import signed_in
 
@@ -66,6 +67,6 @@ def test_sessions_are_seen_and_ended_by_whose_they_are(browser: Api, ada: Api, b
 def test_a_new_password_ends_all_sessions_but_the_one_that_sets_it(browser: Api, ada: Api, api_hub: Hub) -> None:
     signed_in(api_hub, ada.name, ada.password)
     assert len(browser.items("/account/sessions")) == 2
-    assert browser("PUT", "/account/password", {"current": ada.password, "new": "battery staple"}).status == 204
+    assert browser("PUT", "/account/password", {"current": ada.password, "new": OTHER_PASSWORD}).status == 204
 
     assert [session["current"] for session in browser.items("/account/sessions")] == [True]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from canary import OTHER_PASSWORD, PASSWORD
 from web.json.api import PREFIX, Api, basic
 
 
 def test_an_administrator_makes_blocks_and_removes_a_user(boss: Api, nobody: Api) -> None:
-    made = boss("POST", "/users", {"name": "grace", "password": "correct horse", "full_name": "Grace"})
-    grace = basic("grace", "correct horse")
+    made = boss("POST", "/users", {"name": "grace", "password": PASSWORD, "full_name": "Grace"})
+    grace = basic("grace", PASSWORD)
 
     assert (made.status, made["location"]) == (201, f"{PREFIX}/accounts/grace")
     assert (made.json["administrator"], made.json["blocked"]) == (False, None)
@@ -24,10 +25,10 @@ def test_an_administrator_makes_blocks_and_removes_a_user(boss: Api, nobody: Api
 
 
 def test_an_administrator_sets_a_password(boss: Api, ada: Api, nobody: Api) -> None:
-    assert boss("PUT", f"/users/{ada.name}/password", {"password": "forgotten no more"}).status == 204
+    assert boss("PUT", f"/users/{ada.name}/password", {"password": OTHER_PASSWORD}).status == 204
 
     assert nobody("GET", "/account", headers=basic(ada.name, ada.password)).status == 401
-    assert nobody("GET", "/account", headers=basic(ada.name, "forgotten no more")).status == 200
+    assert nobody("GET", "/account", headers=basic(ada.name, OTHER_PASSWORD)).status == 200
 
 
 def test_users_come_in_pages_by_name(boss: Api, ada: Api, bob: Api) -> None:
@@ -44,10 +45,10 @@ def test_users_come_in_pages_by_name(boss: Api, ada: Api, bob: Api) -> None:
 def test_others_see_and_change_no_users(ada: Api, bob: Api) -> None:
     for method, path, body in (
         ("GET", "/users", None),
-        ("POST", "/users", {"name": "mallory", "password": "correct horse", "administrator": True}),
+        ("POST", "/users", {"name": "mallory", "password": PASSWORD, "administrator": True}),
         ("PATCH", f"/users/{ada.name}", {"administrator": True}),
         ("PATCH", f"/users/{bob.name}", {"blocked": True}),
-        ("PUT", f"/users/{bob.name}/password", {"password": "correct horse"}),
+        ("PUT", f"/users/{bob.name}/password", {"password": PASSWORD}),
         ("DELETE", f"/users/{bob.name}", None),
         ("DELETE", "/users/absent", None),
     ):

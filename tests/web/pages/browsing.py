@@ -11,6 +11,8 @@ from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
+import canary
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -148,6 +150,7 @@ class Browser:
             connection.request(method, path, body, sent)
             response = connection.getresponse()
             page = Page(response.status, response.headers, response.read().decode())
+            canary.check_answer(page.status, page.headers, page.text.encode())
         finally:
             connection.close()
         self._keep(page)

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from canary import password_of
 from servers import Hub
 from web.pages.browsing import Browser, basic, signed_in
 from web.wire import Wire
@@ -37,7 +38,7 @@ def somebody(pages_hub: Hub) -> Callable[[], tuple[Browser, str, str]]:
 
     def make() -> tuple[Browser, str, str]:
         name = f"somebody{next(_numbers)}"
-        password = f"{name} has a password"
+        password = password_of(name)
         body = json.dumps({"name": name, "password": password}).encode()
         administrator = basic(pages_hub.admin, pages_hub.password)
         with Wire(pages_hub) as wire:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from canary import PASSWORD
 from web.pages.browsing import Browser, Page, basic
 from web.wire import Wire
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from servers import Hub
 
     Somebody = Callable[[], tuple[Browser, str, str]]
-
-PASSWORD = "a good password"
 
 
 def fill(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from canary import OTHER_PASSWORD
 from web.pages.browsing import Browser, basic, signed_in
 from web.wire import Wire
 
@@ -84,19 +85,19 @@ def test_a_password_is_changed_and_ends_other_sessions(pages_hub: Hub, somebody:
     browser, name, password = somebody()
     other = signed_in(pages_hub, name, password)
     form = browser.get("/account").form("/account", do="password")
-    done = browser.follow(browser.submit(form, current=password, password="another one", again="another one"))
+    done = browser.follow(browser.submit(form, current=password, password=OTHER_PASSWORD, again=OTHER_PASSWORD))
 
     assert "Your password is changed." in done.words
     assert other.get("/account").status == 303
     assert Browser(pages_hub).sign_in(name, password).status == 403
-    assert signed_in(pages_hub, name, "another one").session
+    assert signed_in(pages_hub, name, OTHER_PASSWORD).session
 
 
 @pytest.mark.parametrize(
     ("current", "new", "again", "status", "words"),
     [
-        ("wrong", "another one", "another one", 403, "ncorrect"),
-        ("", "another one", "another 1", 400, "The two passwords are not the same."),
+        ("wrong", OTHER_PASSWORD, OTHER_PASSWORD, 403, "ncorrect"),
+        ("", OTHER_PASSWORD, "another 1", 400, "The two passwords are not the same."),
         ("", "short", "short", 400, "too short"),
         ("", "", "", 400, "too short"),
     ],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyotp
 import pytest
+from canary import OTHER_PASSWORD, WRONG_PASSWORD
 from web.pages.browsing import Browser, Page, signed_in
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ def test_a_session_that_was_ended_is_over_for_who_kept_its_cookie(somebody: Some
     assert browser.get("/account").status == 303
 
 
-@pytest.mark.parametrize(("name", "password"), [("boss", "wrong wrong"), ("nobody-here", "wrong wrong"), ("", "wrong")])
+@pytest.mark.parametrize(
+    ("name", "password"), [("boss", WRONG_PASSWORD), ("nobody-here", WRONG_PASSWORD), ("", "wrong")]
+)
 def test_wrong_names_and_wrong_passwords_get_the_same_answer(visitor: Browser, name: str, password: str) -> None:
     page = visitor.sign_in(name, password)
 
@@ -211,7 +214,7 @@ def test_a_password_that_changes_ends_a_sign_in_that_waits(pages_hub: Hub, someb
     other = Browser(pages_hub)
     asked = other.follow(other.sign_in(name, password))
     form = browser.get("/account").form("/account", do="password")
-    browser.submit(form, current=password, password="another one", again="another one")
+    browser.submit(form, current=password, password=OTHER_PASSWORD, again=OTHER_PASSWORD)
     page = other.submit(asked.form("/login/code"), code=code_after(totp))
 
     assert page.status == 403

@@ -18,6 +18,7 @@ from dockyard.errors import (
     ManifestInvalid,
     ManifestUnknown,
     NameUnknown,
+    Unauthenticated,
     Unavailable,
 )
 from dockyard.oci import media_types, strict_json
@@ -48,6 +49,9 @@ __all__ = ["Blob", "Found", "Page", "Pushed", "Referrers", "Registry", "Upload"]
 
 LARGE = 64 * 1024
 """Bytes of a manifest from which on it is parsed in a thread."""
+
+STANDING = 5.0
+"""Seconds after which who still sends bytes is looked at anew."""
 
 
 class Registry:
@@ -272,9 +276,11 @@ class Registry:
         """Take bytes from offset ``start`` (``None``: wherever the session stands) and return when they are durable.
 
         When ``chunks`` raises, what came before is kept and the error goes on. ``length`` is what was announced.
-        BlobUploadUnknown, RangeInvalid (with the offset), SizeInvalid, Conflict (another request took over), Full.
+        BlobUploadUnknown, RangeInvalid (with the offset), SizeInvalid, Conflict (another request took over), Full;
+        Unauthenticated and Denied also for who may no longer send, when some or all of it has come.
         """
         await self._require_push(actor, repository)
+        chunks = self._while_allowed(actor, repository, chunks)
         return await self._uploads.append(actor, repository, upload_id, chunks, start=start, length=length)
 
     async def finish_upload(
@@ -293,6 +299,7 @@ class Registry:
         Errors are those of :meth:`append`, and DigestInvalid, which ends the session.
         """
         await self._require_push(actor, repository)
+        chunks = self._while_allowed(actor, repository, chunks)
         return await self._uploads.finish(actor, repository, upload_id, digest, chunks, start=start, length=length)
 
     async def cancel_upload(self, actor: Actor, repository: RepositoryName, upload_id: str) -> None:
@@ -314,6 +321,23 @@ class Registry:
                 f"there is no repository {repository}, and on this hub a push does not make one",
                 hint=f"Make it first: dockyard repo create {repository}",
             )
+
+    async def _while_allowed(
+        self, actor: Actor, repository: RepositoryName, chunks: AsyncIterator[bytes]
+    ) -> AsyncIterator[bytes]:
+        """The chunks, for as long as the actor may send them: a request can take hours, and access ends in seconds."""
+        looked = self._clock()
+        async for chunk in chunks:
+            yield chunk
+            if self._clock() - looked >= STANDING:
+                await self._require_still(actor, repository)
+                looked = self._clock()
+        await self._require_still(actor, repository)
+
+    async def _require_still(self, actor: Actor, repository: RepositoryName) -> None:
+        if actor.id is not None and await self.rights.actor(actor.id, actor.token) is None:
+            raise Unauthenticated("who sends this may no longer do so")
+        await self._require_push(actor, repository)
 
     async def _require_pushed_to(self, repository: RepositoryName) -> None:
         if not await self.database.read(repositories.was_pushed_to, repository):

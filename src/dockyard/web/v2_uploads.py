@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from dockyard.errors import DigestInvalid, NameInvalid, NotFound, SizeInvalid
+from dockyard.errors import Denied, DigestInvalid, NameInvalid, NotFound, SizeInvalid
 from dockyard.oci.digest import Digest
 from dockyard.oci.reference import parse_repository
 from dockyard.web.messages import Response
@@ -89,7 +89,8 @@ async def _take_whole(registry: Registry, request: Request, digest: Digest) -> B
         )
     except BaseException:
         # The client was never told of the session, so nobody can go on with it.
-        with contextlib.suppress(NotFound):
+        # Who may no longer send may not cancel either: what there is of it goes with age.
+        with contextlib.suppress(NotFound, Denied):
             await registry.cancel_upload(request.actor, repository, upload.id)
         raise
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dockyard.cli import hubs
 from dockyard.cli.grammar import command
 from dockyard.cli.hub_folder import data_option, on_hub
 from dockyard.cli.names import confirmed
@@ -51,11 +52,19 @@ _name_argument = click.argument("name")
 @click.option("--admin", is_flag=True, help="Make an administrator")
 @data_option
 @click.option("--email", default="", metavar="string", help="Mail address")
+@hubs.format_option
 @click.option("--full-name", default="", metavar="string", help="Name as people write it")
 @_stdin_option
 @click.pass_obj
 def add(
-    session: Session, name: str, admin: bool, data: str | None, email: str, full_name: str, password_stdin: bool
+    session: Session,
+    name: str,
+    admin: bool,
+    data: str | None,
+    email: str,
+    form: str,
+    full_name: str,
+    password_stdin: bool,
 ) -> None:
     """Make a user
 
@@ -66,8 +75,7 @@ def add(
     def make(hub: Hub, actor: Actor) -> Awaitable[User]:
         return hub.accounts.create(actor, name, given, administrator=admin, full_name=full_name, email=email)
 
-    on_hub(session, data, make)
-    click.echo(name)
+    hubs.show(_user_row(on_hub(session, data, make)), form, name)
 
 
 @command()
@@ -97,31 +105,34 @@ def ls(session: Session, data: str | None, form: str, quiet: bool) -> None:
 @command("[OPTIONS] NAME")
 @_name_argument
 @data_option
+@hubs.format_option
 @click.pass_obj
-def block(session: Session, name: str, data: str | None) -> None:
+def block(session: Session, name: str, data: str | None, form: str) -> None:
     """Keep a user out, and remove nothing
 
     Password, tokens and sessions of the user, and the robots of the user's namespace,
     stop working.
     """
-    _set_blocked(session, data, name, True)
+    _set_blocked(session, data, name, True, form)
 
 
 @command("[OPTIONS] NAME")
 @_name_argument
 @data_option
+@hubs.format_option
 @click.pass_obj
-def unblock(session: Session, name: str, data: str | None) -> None:
+def unblock(session: Session, name: str, data: str | None, form: str) -> None:
     """Let a blocked user in again"""
-    _set_blocked(session, data, name, False)
+    _set_blocked(session, data, name, False, form)
 
 
 @command("[OPTIONS] NAME")
 @_name_argument
 @data_option
 @click.option("-f", "--force", is_flag=True, help="Do not prompt for confirmation")
+@hubs.format_option
 @click.pass_obj
-def rm(session: Session, name: str, data: str | None, force: bool) -> None:
+def rm(session: Session, name: str, data: str | None, force: bool, form: str) -> None:
     """Remove a user
 
     The user's repositories stay, private, and belong to the administrators.
@@ -129,15 +140,16 @@ def rm(session: Session, name: str, data: str | None, force: bool) -> None:
     if not force and not confirmed(f"WARNING! This will remove the user {name} with all tokens, robots and grants."):
         return
     on_hub(session, data, lambda hub, actor: hub.accounts.remove(actor, name))
-    click.echo(name)
+    hubs.show({"Name": name}, form, name)
 
 
 @command("[OPTIONS] NAME")
 @_name_argument
 @data_option
+@hubs.format_option
 @_stdin_option
 @click.pass_obj
-def password(session: Session, name: str, data: str | None, password_stdin: bool) -> None:
+def password(session: Session, name: str, data: str | None, form: str, password_stdin: bool) -> None:
     """Give a user another password
 
     It is asked for twice, or read from standard input. Two-factor authentication is
@@ -145,7 +157,7 @@ def password(session: Session, name: str, data: str | None, password_stdin: bool
     """
     new = _password(password_stdin)
     on_hub(session, data, lambda hub, actor: hub.accounts.set_password(actor, name, new))
-    click.echo(name)
+    hubs.show({"Name": name}, form, name)
 
 
 @command()
@@ -180,9 +192,9 @@ def audit(session: Session, data: str | None, form: str, count: int, since: str,
     click.echo(lines([_entry_row(entry) for entry in on_hub(session, data, find)], _ENTRIES, form), nl=False)
 
 
-def _set_blocked(session: Session, data: str | None, name: str, blocked: bool) -> None:
-    on_hub(session, data, lambda hub, actor: hub.accounts.set_blocked(actor, name, blocked))
-    click.echo(name)
+def _set_blocked(session: Session, data: str | None, name: str, blocked: bool, form: str) -> None:
+    user = on_hub(session, data, lambda hub, actor: hub.accounts.set_blocked(actor, name, blocked))
+    hubs.show(_user_row(user), form, name)
 
 
 def _password(from_stdin: bool) -> str:

@@ -276,6 +276,21 @@ def said(answer: Answer, *names: str) -> tuple[int, str, dict[str, str]]:
     return answer.status, text, lasting
 
 
+@pytest.mark.parametrize("role", ["anonymous", "stranger", "administrator"])
+def test_other_methods_do_nothing_for_anybody(api: Api, role: str) -> None:
+    headers = {} if role == "anonymous" else api.world.basic(role, "admin")
+    known: dict[str, set[str]] = {}
+    for key in ROWS:
+        known.setdefault(key.split()[1], set()).add(key.split()[0])
+    with Wire(api.server) as wire:
+        for key, row in ROWS.items():
+            path, _ = filled(row, PUBLIC)
+            for method in {"POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - known[key.split()[1]]:
+                answer = api.ask(wire, method, path, headers, {})
+                assert answer.status == 405, (method, path)
+                assert known[key.split()[1]] <= set((answer["allow"] or "").split(", ")), (method, path)
+
+
 # To a member the organisation is not hidden, only its private repository.
 @pytest.mark.parametrize(
     ("role", "key"),
@@ -407,3 +422,41 @@ def test_own_lists_hold_nothing_of_others(api: Api, role: str) -> None:
     assert agents <= {f"browser of {api.world.names[role]}"}
     assert invitations == []
     assert set(profile) == {"name", "kind", "full_name", "created"}
+
+
+@pytest.mark.parametrize("role", ["stranger", "member", "robot-read", "anonymous"])
+def test_who_may_not_make_a_repository_does_not_hear_whether_there_is_one(api: Api, role: str) -> None:
+    headers = {} if role == "anonymous" else api.world.basic(role, "admin")
+    with Wire(api.server) as wire:
+        there, not_there = (
+            api.ask(wire, "POST", "/repositories", headers, {"name": name}) for name in (PRIVATE, "acme/never-was")
+        )
+
+    assert there.status == (401 if role == "anonymous" else 403)
+    assert said(there, PRIVATE) == said(not_there, "acme/never-was")
+
+
+def test_whose_organisation_it_is_hears_nothing_of_others_repositories_through_it(api: Api) -> None:
+    headers = api.world.basic("stranger", "admin")
+    with Wire(api.server) as wire:
+        for path, body in (("/orgs", {"name": "strangers"}), ("/orgs/strangers/teams", {"name": "crew"})):
+            assert api.ask(wire, "POST", path, headers, body).status == 201
+        answers = {
+            name: [
+                api.ask(wire, "PUT", f"/orgs/strangers/teams/crew/repositories/{name}", headers, {"right": "read"}),
+                api.ask(wire, "DELETE", f"/orgs/strangers/teams/crew/repositories/{name}", headers),
+                api.ask(
+                    wire,
+                    "POST",
+                    "/robots",
+                    headers,
+                    {"namespace": "strangers", "name": "spy", "grants": [{"repository": name, "right": "read"}]},
+                ),
+                api.ask(wire, "PUT", "/orgs/strangers/teams/crew/members/acme", headers),
+            ]
+            for name in (PRIVATE, "acme/never-was")
+        }
+
+    hidden, absent = ([said(answer, name) for answer in found] for name, found in answers.items())
+    assert [status for status, *_ in hidden] == [400, 404, 400, 404]
+    assert hidden == absent

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 from contract.access_world import PRIVATE, ROLES, World, people, sessions
+from contract.test_access_matrix_api import ROWS, filled
 from servers import Hub
 from web.wire import Answer, Wire
 
@@ -128,6 +129,21 @@ def test_a_cookie_alone_opens_no_page_of_the_api_and_nothing_of_the_protocol(pag
 
     assert [alone.status, with_others.status, with_both.status, protocol.status] == [401, 401, 200, 401]
     assert with_both.json["name"] == pages.world.names[role]
+
+
+@pytest.mark.parametrize("role", ["administrator", "owner", "member", "collaborator-admin", "stranger"])
+def test_a_session_with_its_token_reads_on_the_api_what_a_token_of_its_user_reads(pages: Pages, role: str) -> None:
+    session = pages.browsers[role]
+    by_session = {"Cookie": f"dockyard_session={session.cookie}", "X-CSRF-Token": session.csrf}
+    by_token = pages.world.basic(role, "admin")
+    reads = [filled(row, PRIVATE)[0] for key, row in ROWS.items() if key.startswith("GET ")]
+    with Wire(pages.server) as wire:
+        statuses = [
+            [wire("GET", f"/api/v1{path}", headers=headers).status for path in reads]
+            for headers in (by_session, by_token)
+        ]
+
+    assert statuses[0] == statuses[1]
 
 
 def test_a_cookie_that_is_over_is_as_none(pages: Pages) -> None:

@@ -209,6 +209,21 @@ def test_a_folder_that_is_no_hub_s_is_said_and_left_alone(dockyard: Machine, tmp
     assert not any((tmp_path / "empty").iterdir())
 
 
+def test_the_first_administrator_may_come_before_the_first_start(
+    start_hub: Callable[..., Hub], dockyard: Machine, tmp_path: Path
+) -> None:
+    folder = tmp_path / "new"
+    words = ["admin", "user", "add", "early", "--password-stdin", "--data", str(folder)]
+    plain = dockyard(*words, input=PASSWORD)
+    absent = not folder.exists()
+    done = dockyard(*words, "--admin", input=PASSWORD)
+    hub = start_hub(auth="accounts", data=folder)
+
+    assert (plain.returncode, absent) == (1, True)
+    assert (done.returncode, done.stdout) == (0, "early\n")
+    assert signs_in(hub, "early", PASSWORD)
+
+
 @pytest.mark.parametrize("words", [["user", "ls", "--nothing"], ["audit", "-n", "many"]])
 def test_a_flag_that_can_t_be_is_a_usage_error(dockyard: Machine, data: str, words: list[str]) -> None:
     assert dockyard("admin", *words, "--data", data).returncode == 125

@@ -68,14 +68,15 @@ def add(
 ) -> None:
     """Make a user
 
-    The password is asked for twice, or read from standard input.
+    The password is asked for twice, or read from standard input. With --admin, an
+    empty or absent folder becomes a hub's, before its first start.
     """
     given = _password(password_stdin)
 
     def make(hub: Hub, actor: Actor) -> Awaitable[User]:
         return hub.accounts.create(actor, name, given, administrator=admin, full_name=full_name, email=email)
 
-    hubs.show(_user_row(on_hub(session, data, make)), form, name)
+    hubs.show(_user_row(on_hub(session, data, make, first=admin)), form, name)
 
 
 @command()

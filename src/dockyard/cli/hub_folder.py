@@ -31,14 +31,16 @@ def hub_settings(session: Session, flags: Mapping[str, Any], config: str | None 
     return resolve(ServeSettings, flags=flags, environ=session.environ, file=file)
 
 
-def on_hub(session: Session, data: str | None, act: Callable[[Hub, Actor], Awaitable[T]]) -> T:
+def on_hub(session: Session, data: str | None, act: Callable[[Hub, Actor], Awaitable[T]], *, first: bool = False) -> T:
     """Do something with the hub whose folder ``data`` is, or the one of the settings, as who has the machine.
 
-    NotFound where it is no hub's folder, and what ``act`` raises.
+    With ``first``, a folder that is empty or absent becomes a hub's. NotFound where it is no hub's folder, and what
+    ``act`` raises.
     """
     settings = replace(hub_settings(session, {"data": data}), auth="accounts")
     folder = Path(settings.data)
-    if not (folder / "hub.db").is_file():
+    made = first and not (folder.exists() and (not folder.is_dir() or any(folder.iterdir())))
+    if not made and not (folder / "hub.db").is_file():
         wrong = "is not a hub's folder: it has no hub.db" if folder.is_dir() else "does not exist"
         raise NotFound(f"{folder} {wrong}", hint="Name the folder that dockyard serve has: --data FOLDER.")
     # Not at the top: the registry's libraries cost every other command its start.

@@ -43,6 +43,35 @@ def test_the_first_line_is_an_address_that_answers(start_hub: StartHub) -> None:
         assert wire("GET", "/v2/").status == 200
 
 
+def test_no_thread_of_ours_runs_while_workers_are_forked(tmp_path: Path) -> None:
+    """A fork copies the locks that it holds, OpenSSL's among them: the worker would hang at its first new hash."""
+    looking = (
+        "import os, sys\n"
+        "def running():\n"
+        "    for frame in sys._current_frames().values():\n"
+        "        files = set()\n"
+        "        while frame:\n"
+        "            files.add(frame.f_code.co_filename)\n"
+        "            frame = frame.f_back\n"
+        "        if not any(name == '<string>' for name in files):\n"
+        "            yield from sorted(name for name in files if '/dockyard/' in name)\n"
+        "os.register_at_fork(before=lambda: print('forked beside', list(running()), file=sys.stderr, flush=True))\n"
+        "from dockyard.cli.main import main\n"
+        "sys.exit(main())\n"
+    )
+    command = [DOCKYARD.with_name("python"), "-c", looking, "serve", "--listen", "127.0.0.1:0", "--workers", "3"]
+    server = Server(
+        [*command, "--data", tmp_path / "data"], log=tmp_path / "log", env=plain_environment(tmp_path / "home")
+    )
+    try:
+        server.line()
+        assert server.stop() == 0
+    finally:
+        server.kill()
+
+    assert [line for line in server.log.read_text().splitlines() if "beside" in line] == ["forked beside []"] * 3
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_port_0_is_any_free_one(tmp_path: Path, host: str) -> None:
     command = [

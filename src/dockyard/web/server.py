@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import ctypes
 import errno
+import itertools
 import os
 import shutil
 import signal
@@ -80,12 +81,13 @@ def serve(settings: ServeSettings) -> None:
         code = asyncio.run(prepare(settings))
         said = [listening] if code is None else [listening, FIRST.format(url=settings.url, code=code)]
         counts = Path(tempfile.mkdtemp(prefix="dockyard-counts-"))
+        workers = settings.workers or len(os.sched_getaffinity(0))
         server = Server(
             "dockyard",
             address=address,
             port=port,
             interface=Interfaces.ASGI,
-            workers=settings.workers or len(os.sched_getaffinity(0)),
+            workers=workers,
             runtime_mode=RuntimeModes.st,
             loop=Loops.uvloop,
             http=HTTPModes.http1,
@@ -102,7 +104,7 @@ def serve(settings: ServeSettings) -> None:
         )
         try:
             _hold_signals_over_forks()
-            server.on_startup(partial(_announce, _probed(settings, host, port), said))
+            _after_forks(workers, partial(_announce, _probed(settings, host, port), said))
             server.serve(target_loader=partial(_load, settings, counts, os.getpid()), wrap_loader=False)
         except SystemExit:
             # Ctrl-C and systemd signal every process: a worker that ends before the first one stops it did not fail.
@@ -201,6 +203,17 @@ def _probed(settings: ServeSettings, host: str, port: int) -> str:
 
 def _address(settings: ServeSettings, host: str, port: int) -> str:
     return f"{'https' if settings.tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _after_forks(count: int, action: Callable[[], object]) -> None:
+    """Run ``action`` in this process after its fork number ``count``.
+
+    A fork copies the locks that other threads hold at that moment, those inside OpenSSL among them, and in the copy
+    nobody gives them back: a worker would hang at the first hash that it has not computed before. So no thread of
+    ours begins while workers are still forked.
+    """
+    forks = itertools.count(1)
+    os.register_at_fork(after_in_parent=lambda: action() if next(forks) == count else None)
 
 
 def _announce(url: str, said: list[str]) -> None:

@@ -15,6 +15,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, RSAKey
 from servers import Hub
 from web.tickets import basic, bearer, key_of, signing, ticket
+from web.tickets import claims as claims_of
 from web.wire import Wire
 
 from dockyard.registry.access import ANONYMOUS, Actor, Kind
@@ -145,10 +146,14 @@ def test_a_ticket_of_another_hub_is_refused(accounts_hub: Hub, start_hub: Any) -
 
 
 def test_a_ticket_for_more_than_its_account_may_gives_no_more(accounts_hub: Hub, wire: Wire) -> None:
-    accounts_hub.user("forger")
-    actor = Actor(2**40, "forger", Kind.USER, administrator=True)
+    password = accounts_hub.user("forger")
+    own = claims_of(ticket(wire, headers=basic("forger", password))["Authorization"])
     pair = ("push", "library/x")
-    text = signing(accounts_hub).issue(ANONYMOUS, [pair], [pair]).text
+    known = Actor(int(own["sub"]), "forger", Kind.USER, administrator=True)
+    unknown = Actor(2**40, "forger", Kind.USER, administrator=True)
 
-    assert not accepted(wire, signing(accounts_hub).issue(actor, [pair], [pair]).text)
-    assert wire("POST", "/v2/library/x/blobs/uploads/", None, bearer(text)).status == 401
+    def push(actor: Actor) -> int:
+        text = signing(accounts_hub).issue(actor, [pair], [pair]).text
+        return wire("POST", "/v2/library/x/blobs/uploads/", None, bearer(text)).status
+
+    assert [push(actor) for actor in (known, unknown, ANONYMOUS)] == [403, 401, 401]

@@ -47,6 +47,19 @@ def test_a_tag_that_is_not_there_is_named_and_the_others_go(hub: Hub, layout: La
     assert done.stderr == f"Error: no such tag: {name}:none\n"
 
 
+def test_plain_names_are_those_of_the_hub_that_is_named(hub: Hub, layout: Layout, dockyard: Machine) -> None:
+    push(dockyard, layout, f"{hub.host}/tags-rm/named:one", f"{hub.host}/tags-rm/named:two")
+    listed = dockyard.ok("tags", "--hub", hub.url, "tags-rm/named")
+    removed = dockyard.ok("tags", "rm", "--hub", hub.host, "tags-rm/named:one")
+    elsewhere = dockyard("tags", "--hub", hub.host, "other.example/tags-rm/named")
+
+    assert listed == "one\ntwo\n"
+    assert removed == "tags-rm/named:one\n"
+    assert dockyard.ok("tags", "--hub", hub.url, "tags-rm/named") == "two\n"
+    assert elsewhere.returncode == 1
+    assert f"belongs to other.example, and --hub says {hub.host}" in elsewhere.stderr
+
+
 def test_docker_registry_can_not_and_is_said_so(
     docker_registry: DockerRegistry, layout: Layout, dockyard: Machine
 ) -> None:

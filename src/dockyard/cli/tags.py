@@ -10,7 +10,6 @@ from dockyard.cli import hubs
 from dockyard.cli.failures import plain
 from dockyard.cli.grammar import Misused, command
 from dockyard.cli.output import LIST_FORMAT, Columns, lines
-from dockyard.cli.session import Session
 from dockyard.errors import DigestInvalid, Invalid, NameUnknown, NotFound, Unsupported
 
 if TYPE_CHECKING:
@@ -20,9 +19,8 @@ if TYPE_CHECKING:
 @command("[OPTIONS] REPOSITORY | rm REPOSITORY:TAG [REPOSITORY:TAG...]")
 @click.argument("words", nargs=-1, required=True, metavar="REPOSITORY | rm REPOSITORY:TAG")
 @click.option("--format", "form", default="", metavar="string", help=LIST_FORMAT)
-@click.option("--insecure", is_flag=True, help="Allow plain HTTP and any certificate")
-@click.pass_obj
-def tags(session: Session, words: Sequence[str], form: str, insecure: bool) -> int:
+@hubs.asks_hub
+def tags(hub: hubs.Hub, words: Sequence[str], form: str) -> int:
     """List the tags of a repository in its registry, or remove some
 
       dockyard tags hub.example.com/team/app
@@ -34,22 +32,22 @@ def tags(session: Session, words: Sequence[str], form: str, insecure: bool) -> i
     """
     first, *more = words
     if first == "rm" and more:
-        return hubs.each(more, form, lambda text: _remove(session, text, insecure))
+        return hubs.each(more, form, lambda text: _remove(hub, text))
     if more:
         raise Misused("'dockyard tags' requires 1 argument", ctx=click.get_current_context())
-    _list(session, first, form, insecure)
+    _list(hub, first, form)
     return 0
 
 
-def _list(session: Session, repository: str, form: str, insecure: bool) -> None:
+def _list(hub: hubs.Hub, repository: str, form: str) -> None:
     import asyncio
 
-    named = session.reference(repository)
+    asked, named = hub.reference(repository)
     if named.tag or named.digest:
         raise Invalid(f"{repository!r} names an image, not a repository", hint=f"Try: dockyard tags {named.name}")
 
     async def show() -> None:
-        async with session.registry(named.registry, insecure=insecure) as client:
+        async with asked.session.registry(asked.host, insecure=asked.insecure) as client:
             found = client.repository(named.repository).tags()
             if form:
                 rows = [{"Name": tag} async for tag in found]
@@ -61,17 +59,17 @@ def _list(session: Session, repository: str, form: str, insecure: bool) -> None:
     asyncio.run(show())
 
 
-def _remove(session: Session, text: str, insecure: bool) -> None:
+def _remove(hub: hubs.Hub, text: str) -> None:
     import asyncio
 
-    named = session.reference(text)
+    asked, named = hub.reference(text)
     if named.digest or not named.tag:
         what = "an image by its digest" if named.digest else "a repository"
         raise Invalid(f"{text!r} names {what}, not a tag", hint=f"Try: dockyard tags rm {named.name}:TAG")
     tag = named.tag
 
     async def remove() -> None:
-        async with session.registry(named.registry, insecure=insecure) as client:
+        async with asked.session.registry(asked.host, insecure=asked.insecure) as client:
             await client.repository(named.repository).delete(tag)
 
     try:

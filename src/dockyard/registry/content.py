@@ -7,6 +7,7 @@ import os
 import socket
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -147,7 +148,7 @@ class Registry:
 
         TooLarge, ManifestInvalid, DigestInvalid, ManifestBlobUnknown (its ``detail`` lists the digests), Full.
         """
-        await self._require_push(actor, repository)
+        await self._require_still(actor, repository)
         manifest = await _parse(raw, media_type)
         asked = target if isinstance(target, Digest) else manifest.digest
         if asked != manifest.digest and asked != Digest.of(raw, asked.algorithm):
@@ -335,8 +336,11 @@ class Registry:
         await self._require_still(actor, repository)
 
     async def _require_still(self, actor: Actor, repository: RepositoryName) -> None:
-        if actor.id is not None and await self.rights.actor(actor.id, actor.token) is None:
-            raise Unauthenticated("who sends this may no longer do so")
+        if actor.id is not None:
+            found = await self.rights.actor(actor.id, actor.token)
+            if found is None:
+                raise Unauthenticated("who sends this may no longer do so")
+            actor = replace(actor, administrator=found.administrator)
         await self._require_push(actor, repository)
 
     async def _require_pushed_to(self, repository: RepositoryName) -> None:

@@ -90,12 +90,13 @@ async def _answer(hub: Hub, request: Request) -> Response:
     if request.method not in methods:
         return not_allowed(request.method, sorted(methods))
     chosen = methods[request.method]
+    # Before it is asked who sends it: a body may take a minute, and access ends in seconds.
+    raw = await request.body(BODY_LIMIT) if chosen.body else b""
     ask = await identify(hub, request)
     if not chosen.public:
         require_somebody(ask)
     arguments = chosen.arguments(match.groupdict(), request.query_string)
     if chosen.body:
-        raw = await request.body(BODY_LIMIT)
         arguments["body"] = read_body(chosen.body, request.header(b"content-type"), raw)
     return _response(chosen, await chosen.handle(ask, **arguments))
 

@@ -93,7 +93,12 @@ class Visit:
 
     async def form(self) -> Form:
         """The form that came, once its token is right. Invalid, TooLarge, Denied; ClientGone, ClientSlow."""
-        form = parse_form(self.request.headers.get("content-type", ""), await self._body.body(FORM_LIMIT))
+        body = await self._body.body(FORM_LIMIT)
+        if self.actor:
+            # Anew: the body may have taken a minute, and access ends in seconds.
+            self.actor, self._token = None, ""
+            await self.enter()
+        form = parse_form(self.request.headers.get("content-type", ""), body)
         expected = self._token if self.actor else self._form_cookie()
         if not same_token(expected, form.exact("csrf")):
             raise FormOutOfDate("this form is out of date", hint="Load the page again, and send it once more.")

@@ -50,6 +50,20 @@ async def test_many_right_logins_at_once_are_no_guessing(hub_of_accounts):
     assert outcomes == [None] * 30
 
 
+async def test_nobody_waits_behind_the_many_logins_of_somebody_else(hub_of_accounts):
+    await make_user(hub_of_accounts, "ada", password=PASSWORD)
+    await make_user(hub_of_accounts, "bob", password=PASSWORD)
+    done = []
+
+    async def login(name):
+        await sign_in(hub_of_accounts, name)
+        done.append(name)
+
+    await asyncio.gather(*(login(name) for name in ["ada"] * 30 + ["bob"]))
+
+    assert done.index("bob") < 4
+
+
 async def test_a_stranger_locks_nobody_out_at_another_address(hub_of_accounts):
     await make_user(hub_of_accounts, "ada", password=PASSWORD)
     await guesses(hub_of_accounts, OF_NAME_AT_ADDRESS + 1)

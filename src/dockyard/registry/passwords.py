@@ -14,12 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakValueDictionary
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from dockyard.errors import Invalid, SecondFactorNeeded, Unauthenticated
 from dockyard.registry.catalog import accounts as catalog
+from dockyard.registry.limits import network_of
 from dockyard.registry.names import is_account_name
 
 if TYPE_CHECKING:
@@ -116,6 +118,7 @@ class Passwords:
         self._database, self._limits, self._hashing = database, limits, hashing
         # An attempt is checked, made and counted in one turn: many at once get no further than these many beyond.
         self._turns = asyncio.Semaphore(THREADS)
+        self._queues: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def hash(self, password: str) -> str:
         """The text to keep of a password that :func:`check_new` took."""
@@ -134,7 +137,7 @@ class Passwords:
         ``further`` is what else is asked of who knows it, and raises Unauthenticated or SecondFactorNeeded. Without
         it, the password of an account with a second factor does not count as a success. TooMany.
         """
-        async with self._turns:
+        async with self._turn(name, address):
             await self._limits.check(name, address)
             async with self._counted(name, address):
                 proven = await self._matching(name, password)
@@ -146,7 +149,7 @@ class Passwords:
 
     async def go_on(self, proven: Proven, *, address: str, further: Callable[[Proven], Awaitable[None]]) -> None:
         """Ask who has proven the password before for more, within the same limits. Unauthenticated, TooMany."""
-        async with self._turns:
+        async with self._turn(proven.name, address):
             await self._limits.check(proven.name, address)
             async with self._counted(proven.name, address):
                 await further(proven)
@@ -157,6 +160,13 @@ class Passwords:
     ) -> None:
         """Let the actor prove the own password once more. Unauthenticated, TooMany."""
         await self.prove(actor.name or "", password, address=actor.address, further=further)
+
+    @asynccontextmanager
+    async def _turn(self, name: str, address: str) -> AsyncIterator[None]:
+        # First among those of the same name and address: however many these are, others wait for one of them.
+        queue = self._queues.setdefault((name, network_of(address)), asyncio.Lock())
+        async with queue, self._turns:
+            yield
 
     @asynccontextmanager
     async def _counted(self, name: str, address: str) -> AsyncIterator[None]:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def chromium() -> Iterator[Browser]:
+    """The browser. It ends with the test: while Playwright runs, nothing else can run a loop in this process."""
     with sync_playwright() as playwright:
         # Its sandbox needs more than the containers that tests run in give; it only sees our own pages.
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])

@@ -41,7 +41,7 @@ INNOCENT = [
 ]
 
 
-@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("secret", SECRETS, ids=[str(number) for number in range(len(SECRETS))])
 def test_it_barks_at_a_secret_in_a_log(tmp_path: Path, secret: str) -> None:
     log = tmp_path / "hub.log"
     log.write_text(f'{{"event":"request","path":"/v2/","query":"{secret}"}}\n')
@@ -69,7 +69,7 @@ def test_it_barks_at_a_code_in_a_log_but_for_the_line_that_is_there_to_show_one(
         canary.check_log(log)
 
 
-@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("secret", SECRETS, ids=[str(number) for number in range(len(SECRETS))])
 def test_it_barks_at_a_secret_in_an_answer_that_refuses(secret: str) -> None:
     headers = Message()
     headers["WWW-Authenticate"] = secret
@@ -95,7 +95,7 @@ def test_a_hub_whose_log_has_a_password_does_not_end_well(start_hub: Callable[..
     hub.log.write_bytes(kept)
 
 
-@pytest.mark.parametrize("secret", [PASSWORD, make_secret("robot")])
+@pytest.mark.parametrize("secret", [PASSWORD, make_secret("robot")], ids=["password", "token"])
 def test_a_hub_whose_audit_log_has_a_secret_does_not_end_well(start_hub: Callable[..., Hub], secret: str) -> None:
     hub = start_hub(workers=1, auth="accounts")
     hub.user("audited")

@@ -7,9 +7,12 @@ from registry.people import ELSEWHERE, HERE, PASSWORD, make_user, sign_in
 from registry.pushing import raised
 from sqlalchemy import func, select
 
-from dockyard.errors import TooMany, Unauthenticated
+from dockyard.errors import Conflict, TooMany, Unauthenticated
 from dockyard.registry import account_schema
+from dockyard.registry.accounts import SYSTEM
+from dockyard.registry.hub import Hub
 from dockyard.registry.limits import OF_ADDRESS, OF_NAME, OF_NAME_AT_ADDRESS, network_of
+from dockyard.registry.passwords import Hashing
 
 
 async def guess(hub, name="ada", address=ELSEWHERE):
@@ -50,18 +53,46 @@ async def test_many_right_logins_at_once_are_no_guessing(hub_of_accounts):
     assert outcomes == [None] * 30
 
 
-async def test_nobody_waits_behind_the_many_logins_of_somebody_else(hub_of_accounts):
-    await make_user(hub_of_accounts, "ada", password=PASSWORD)
-    await make_user(hub_of_accounts, "bob", password=PASSWORD)
-    done = []
+@pytest.fixture
+async def slow_hub(open_hub, clock):
+    """A hub where passwords are what takes time, as they do in earnest."""
+    hashing = Hashing(time_cost=2, memory_cost=16384, parallelism=1)
+    hub = await Hub.open((await open_hub()).settings, clock=clock, hashing=hashing)
+    yield hub
+    await hub.close()
 
-    async def login(name):
-        await sign_in(hub_of_accounts, name)
-        done.append(name)
 
-    await asyncio.gather(*(login(name) for name in ["ada"] * 30 + ["bob"]))
+async def test_nobody_waits_behind_the_many_logins_of_somebody_else(slow_hub):
+    for name in ("ada", "bob"):
+        await make_user(slow_hub, name, password=PASSWORD)
+    proven = []
 
-    assert done.index("bob") < 4
+    async def prove(name):
+        await slow_hub.passwords.prove(name, PASSWORD, address=HERE)
+        proven.append(name)
+
+    await asyncio.gather(*(prove(name) for name in ["ada"] * 30 + ["bob"]))
+
+    assert proven.index("bob") < 15
+
+
+async def test_nobody_waits_behind_the_many_tries_of_an_invitation(slow_hub):
+    await make_user(slow_hub, "bob", password=PASSWORD)
+    code = (await slow_hub.sign_up.invite(SYSTEM)).code
+    done, begun = [], asyncio.Event()
+
+    async def accept():
+        done.append(await raised(lambda: slow_hub.sign_up.accept(code, "bob", PASSWORD, address=ELSEWHERE)))
+        begun.set()
+
+    async def prove():
+        await begun.wait()
+        done.append((await slow_hub.passwords.prove("bob", PASSWORD, address=HERE)).name)
+
+    await asyncio.gather(*(accept() for _ in range(30)), prove())
+
+    assert done.index("bob") < 15
+    assert done.count(Conflict) == 30
 
 
 async def test_a_stranger_locks_nobody_out_at_another_address(hub_of_accounts):

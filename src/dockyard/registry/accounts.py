@@ -73,7 +73,7 @@ class Accounts:
         account = await self.require_own(actor, Action.MANAGE)
         check_new(actor.name or "", new)
         await self._passwords.confirm(actor, current)
-        password = await self._passwords.hash(new)
+        password = await self._passwords.hash(new, address=actor.address)
         keep = None if cookie is None else hashed(cookie)
         change = catalog.change_password
         await self._database.write(change, actor, account, password, keep=keep, now=self._now())
@@ -108,7 +108,7 @@ class Accounts:
         values: dict[str, Any] = {"full_name": check_full_name(full_name), "email": check_email(email)}
         if password is not None:
             check_new(name, password)
-            values["password"] = await self._passwords.hash(password)
+            values["password"] = await self._passwords.hash(password, address=actor.address)
         values |= {"administrator": administrator, "claim": True}
         made = await self._database.write(catalog.add_user, actor, name, now=self._now(), **values)
         return _user(await self._database.read(catalog.by_id, made))
@@ -141,7 +141,7 @@ class Accounts:
         access.require(actor, Action.ADMINISTER, HUB)
         await self._database.read(catalog.user, _known(name))
         check_new(name, password)
-        kept = await self._passwords.hash(password)
+        kept = await self._passwords.hash(password, address=actor.address)
         await self._database.write(catalog.set_password, actor, name, kept, now=self._now())
 
     async def remove(self, actor: Actor, name: str) -> None:

@@ -120,9 +120,10 @@ class Passwords:
         self._turns = asyncio.Semaphore(THREADS)
         self._queues: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
-    async def hash(self, password: str) -> str:
-        """The text to keep of a password that :func:`check_new` took."""
-        return await self._hashing.hash(password)
+    async def hash(self, password: str, *, address: str = "") -> str:
+        """The text to keep of a password that :func:`check_new` took, and that somebody at ``address`` chose."""
+        async with self._turn("", address):
+            return await self._hashing.hash(password)
 
     async def prove(
         self,

@@ -65,7 +65,7 @@ class SignUp:
     async def first_administrator(self, code: str, name: str, password: str, *, address: str) -> Actor:
         """Make the first administrator. NotFound for a code that is over; NameInvalid, Invalid, Conflict, TooMany."""
         await self._check_code(address, codes.setup, code)
-        kept = await self._new(name, password)
+        kept = await self._new(name, password, address)
         visitor = Actor(None, None, address=address)
         made = await self._database.write(codes.set_up, visitor, hashed(code), name, kept, now=self._now())
         return await self._actor(made, address)
@@ -111,7 +111,7 @@ class SignUp:
     async def accept(self, code: str, name: str, password: str, *, address: str) -> Actor:
         """Make an account by an invitation. NotFound where it is over; NameInvalid, Invalid, Conflict, TooMany."""
         await self._check_code(address, codes.invitation, code)
-        kept = await self._new(name, password)
+        kept = await self._new(name, password, address)
         visitor = Actor(None, None, address=address)
         closed = self._signup == "closed"
         accept = codes.accept
@@ -130,7 +130,7 @@ class SignUp:
         check_account_name(name)
         check_new(name, password)
         await self._limits.sign_up(address)
-        kept = await self._passwords.hash(password)
+        kept = await self._passwords.hash(password, address=address)
         visitor = Actor(None, None, address=address)
         add = accounts.add_user
         made = await self._database.write(add, visitor, name, now=self._now(), claim=False, password=kept)
@@ -155,11 +155,11 @@ class SignUp:
             await self._limits.failed(None, address)
             raise
 
-    async def _new(self, name: str, password: str) -> str:
+    async def _new(self, name: str, password: str, address: str) -> str:
         """What to keep of a new account's password. NameInvalid, Invalid."""
         check_account_name(name)
         check_new(name, password)
-        return await self._passwords.hash(password)
+        return await self._passwords.hash(password, address=address)
 
     async def _actor(self, account: int, address: str) -> Actor:
         actor = await self._rights.actor(account, address=address)

@@ -11,6 +11,7 @@ from dockyard.errors import Denied, NotFound, Unauthenticated
 from dockyard.registry import account_schema
 from dockyard.registry.access import ALL_SCOPES, ANONYMOUS, EVERYBODY, Kind, Scope
 from dockyard.registry.accounts import SYSTEM
+from dockyard.registry.catalog.sessions import MOST
 
 DAY = 86400
 
@@ -35,6 +36,16 @@ async def test_a_cookie_says_who_asks_and_what_their_forms_carry(hub, open_hub):
     assert csrf == session.csrf
     assert session.seconds == 90 * DAY
     assert session.cookie not in repr(session) and session.csrf not in repr(session)
+
+
+async def test_of_too_many_sessions_of_one_account_the_oldest_end(hub):
+    ada = await hub.rights.actor((await ada_of(hub, await sign_in(hub))).id)
+    bob = await hub.sessions.begin(await make_user(hub, "bob"), agent="")
+    begun = [await hub.sessions.begin(ada, agent="") for _ in range(MOST + 2)]
+
+    assert len(await hub.sessions.all(ada, None)) == MOST
+    assert [bool(await ada_of(hub, session)) for session in begun] == [False] * 2 + [True] * MOST
+    assert await ada_of(hub, bob)
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "a" * 43, "\ud800", "ä" * 10_000, "\0"])

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from dockyard.registry.access import Actor
 
+MOST = 100
+"""Sessions of one account: who signs in over and over fills no database."""
+
 SESSION = LookUp(
     select(sessions.c.id, sessions.c.account, sessions.c.csrf, sessions.c.used, sessions.c.expires).where(
         sessions.c.hash == bindparam("a")
@@ -27,9 +30,12 @@ SESSION = LookUp(
 
 
 def begin(connection: Connection, actor: Actor, row: Mapping[str, Any], *, now: int, idle_since: int) -> None:
-    """Begin a session of the actor's; forget those of theirs that are over."""
+    """Begin a session of the actor's; forget those of theirs that are over, and the oldest of too many."""
     over = or_(sessions.c.expires <= now, sessions.c.used <= idle_since)
     connection.execute(delete(sessions).where(sessions.c.account == actor.id, over))
+    newest = select(sessions.c.id).where(sessions.c.account == actor.id).order_by(sessions.c.id.desc())
+    too_many = newest.offset(MOST - 1).subquery()
+    connection.execute(delete(sessions).where(sessions.c.id.in_(select(too_many.c.id))))
     dates = {"created": now, "used": now}
     connection.execute(insert(sessions), {"account": actor.id, "address": actor.address} | dates | dict(row))
     audit.note(connection, actor, "session.begin", actor.name or "", account=actor.id, now=now)

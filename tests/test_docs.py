@@ -23,7 +23,6 @@ from dockyard.config import SECTIONS
 from dockyard.web import token
 from dockyard.web.metrics import ROUTES, Metrics
 from dockyard.web.pages import site
-from dockyard.web.pages import site
 from dockyard.web.routing import Kind
 from dockyard.web.v2 import HANDLERS
 

@@ -19,6 +19,7 @@ from dockyard.registry.limits import OF_ADDRESS, OF_NAME_AT_ADDRESS
 
 ADDRESS = "192.0.2.7"
 PASSWORD = "correct horse"
+OTHER_PASSWORD = "battery staple"
 
 
 async def with_password(hub: Hub, name: str) -> Actor:
@@ -172,6 +173,24 @@ async def test_a_ticket_ends_with_the_token_that_it_was_given_for(hub_of_account
 
     with pytest.raises(Unauthenticated):
         await hub.credentials.ticket(tickets[1], address=ADDRESS)
+
+
+async def test_a_ticket_ends_with_the_password_that_it_was_given_for(hub_of_accounts: Hub) -> None:
+    hub = hub_of_accounts
+    ada = await make_user(hub, "ada", password=PASSWORD)
+    token = await hub.tokens.create(ada, "ci", [Scope.READ])
+    askers = [
+        await hub.credentials.basic("ada", PASSWORD, address=ADDRESS),
+        await hub.credentials.token(token.secret, address=ADDRESS),
+    ]
+    of_password, of_token = [hub.signing.issue(asker, [], []).text for asker in askers]
+    before = await hub.credentials.ticket(of_password, address=ADDRESS)
+    await hub.accounts.change_password(ada, PASSWORD, OTHER_PASSWORD)
+
+    assert before[0].name == "ada"
+    with pytest.raises(Unauthenticated):
+        await hub.credentials.ticket(of_password, address=ADDRESS)
+    assert (await hub.credentials.ticket(of_token, address=ADDRESS))[0].name == "ada"
 
 
 async def test_a_ticket_narrows_its_actor_to_what_it_was_granted(hub_of_accounts: Hub) -> None:

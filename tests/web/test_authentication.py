@@ -185,8 +185,8 @@ def test_an_upload_goes_on_with_a_ticket_that_is_over(
 
     def over(headers: Headers, pairs: list[tuple[str, str]] = pairs) -> Headers:
         fresh = ask(wire, headers=headers).json["token"]
-        account = signing(accounts_hub).read(fresh).account
-        actor = Actor(account, "whoever", Kind.USER)
+        read = signing(accounts_hub).read(fresh)
+        actor = Actor(read.account, "whoever", Kind.USER, proof=read.proof)
         return bearer(signing(accounts_hub, ago=4000).issue(actor, pairs, pairs).text)
 
     location = wire("POST", f"/v2/{name}/blobs/uploads/", None, grace | {"Content-Length": "0"})["location"]

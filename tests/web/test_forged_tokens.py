@@ -14,7 +14,7 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, RSAKey
 from servers import Hub
-from web.tickets import basic, bearer, key_of, signing, ticket
+from web.tickets import basic, bearer, key_of, proof_of, signing, ticket
 from web.tickets import claims as claims_of
 from web.wire import Wire
 
@@ -34,7 +34,7 @@ def encoded(part: bytes) -> str:
 def claims(hub: Hub, **more: object) -> dict[str, Any]:
     now = int(time.time())
     said = {"iss": hub.host, "aud": hub.host, "iat": now, "nbf": now, "exp": now + 300, "sub": "1"}
-    return said | {"may": {"library/x": [7, 7]}} | more
+    return said | {"pwd": proof_of(hub, 1), "may": {"library/x": [7, 7]}} | more
 
 
 def signed(key: bytes, header: dict[str, Any], said: dict[str, Any]) -> str:
@@ -149,7 +149,7 @@ def test_a_ticket_for_more_than_its_account_may_gives_no_more(accounts_hub: Hub,
     password = accounts_hub.user("forger")
     own = claims_of(ticket(wire, headers=basic("forger", password))["Authorization"])
     pair = ("push", "library/x")
-    known = Actor(int(own["sub"]), "forger", Kind.USER, administrator=True)
+    known = Actor(int(own["sub"]), "forger", Kind.USER, administrator=True, proof=own["pwd"])
     unknown = Actor(2**40, "forger", Kind.USER, administrator=True)
 
     def push(actor: Actor) -> int:

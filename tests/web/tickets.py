@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import json
 import sqlite3
 import time
@@ -57,6 +58,13 @@ def key_of(hub: Hub) -> bytes:
     with contextlib.closing(sqlite3.connect(hub.data / "hub.db")) as database:
         [(text,)] = database.execute("SELECT value FROM state WHERE name = 'signing_key'").fetchall()
     return base64.b64decode(text)
+
+
+def proof_of(hub: Hub, account: int) -> str:
+    """What tickets say of the account's password."""
+    with contextlib.closing(sqlite3.connect(hub.data / "hub.db")) as database:
+        [(kept,)] = database.execute("SELECT password FROM accounts WHERE id = ?", (account,)).fetchall()
+    return hashlib.sha256(kept.encode()).hexdigest()[:16]
 
 
 def signing(hub: Hub, *, ago: float = 0.0, service: str | None = None) -> Signing:

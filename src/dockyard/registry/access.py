@@ -65,7 +65,7 @@ class Actor:
 
     ``granted`` is what a token of the token service allows: pairs of an action's value and a repository's name, with
     the name ``""`` for the hub as a whole. ``None``: it was no such token. ``token`` is the id of the personal token
-    that proved who asks, if one did.
+    that proved who asks, if one did; ``proof`` tells the password that did from those before and after it.
     """
 
     id: int | None
@@ -76,6 +76,7 @@ class Actor:
     granted: frozenset[tuple[str, str]] | None = None
     token: int | None = None
     address: str = ""
+    proof: str = ""
 
 
 ANONYMOUS = Actor(None, None)

@@ -338,7 +338,7 @@ class Registry:
     async def _require_still(self, actor: Actor, repository: RepositoryName) -> None:
         if actor.id is not None:
             found = await self.rights.actor(actor.id, actor.token)
-            if found is None:
+            if found is None or found.proof != actor.proof:
                 raise Unauthenticated("who sends this may no longer do so")
             actor = replace(actor, administrator=found.administrator)
         await self._require_push(actor, repository)

@@ -113,8 +113,8 @@ class Credentials:
             actor: Actor | None = ANONYMOUS
             if ticket.account is not None:
                 actor = await self._rights.actor(ticket.account, ticket.token)
-            if actor is None:
-                raise Unauthenticated("whom this token is of may no longer ask")
+            if actor is None or actor.proof != ticket.proof:
+                raise Unauthenticated("whom this token is of may no longer ask, or has another password now")
             if len(self._shown) >= _KEPT:
                 self._shown.clear()
             actor = replace(actor, granted=ticket.granted, address=address)

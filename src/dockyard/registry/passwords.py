@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakValueDictionary
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
-from dockyard.errors import Invalid, SecondFactorNeeded, Unauthenticated
+from dockyard.errors import Invalid, SecondFactorNeeded, Unauthenticated, Unavailable
 from dockyard.registry.catalog import accounts as catalog
 from dockyard.registry.limits import network_of
 from dockyard.registry.names import is_account_name
@@ -93,8 +93,10 @@ class Hashing:
         encoded = _encoded(password)
         try:
             return self._hasher.verify(kept or self._nobodys or "", encoded or b"") and bool(encoded and kept)
-        except (VerificationError, InvalidHashError):
+        except (VerifyMismatchError, InvalidHashError):
             return False
+        except VerificationError as error:  # no memory, or no threads, for it now
+            raise Unavailable("the password can't be proved now", retry_after=5) from error
 
 
 @dataclass(frozen=True, slots=True)

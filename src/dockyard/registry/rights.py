@@ -73,7 +73,8 @@ class Rights:
         if standing.scopes is not None:
             scopes &= closed(Scope(name) for name in standing.scopes.split())
         kind = Kind.ROBOT if standing.kind == "robot" else Kind.USER
-        return Actor(standing.id, standing.name, kind, standing.administrator, scopes, None, token, address)
+        proof = "" if token else standing.proof
+        return Actor(standing.id, standing.name, kind, standing.administrator, scopes, None, token, address, proof)
 
     async def place(self, actor: Actor, repository: RepositoryName) -> Place:
         """The repository as the actor finds it."""

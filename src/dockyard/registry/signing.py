@@ -48,13 +48,14 @@ Pairs = frozenset[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a ticket says: whose it is (``None``: nobody's), the token that proved it, and what was asked and granted.
+    """What a ticket says: whose it is (``None``: nobody's), what proved it, and what was asked and granted.
 
     ``expires`` is in seconds since 1970.
     """
 
     account: int | None
     token: int | None
+    proof: str
     asked: Pairs
     granted: Pairs
     expires: int
@@ -98,6 +99,8 @@ class Signing:
             claims["sub"] = str(actor.id)
         if actor.token is not None:
             claims["tok"] = actor.token
+        if actor.proof:
+            claims["pwd"] = actor.proof
         claims["may"] = _packed(asked, frozenset(granted), LONGEST * 3 // 4 - 100 - len(_dumped(claims)))
         text = jws.serialize_compact(_HEADER, _dumped(claims), self._key, [_ALGORITHM])
         return Issued(text, at, LIFE)
@@ -122,7 +125,7 @@ class Signing:
             begun = claims["nbf"] <= self._clock() + LEEWAY
             account = int(claims["sub"]) if "sub" in claims else None
             asked, granted = _unpacked(claims["may"])
-            ticket = Ticket(account, claims.get("tok"), asked, granted, int(claims["exp"]))
+            ticket = Ticket(account, claims.get("tok"), claims.get("pwd", ""), asked, granted, int(claims["exp"]))
         except (JoseError, ValueError, KeyError, TypeError, AttributeError):
             raise _invalid() from None
         if not (ours and begun):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,10 @@ VERSION = LookUp(select(state.c.value).where(state.c.name == literal_column("'ac
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An account that may ask, and the token it asks with: ``scopes`` are that token's, as they are kept."""
+    """An account that may ask, and the token it asks with: ``scopes`` are that token's, as they are kept.
+
+    ``proof`` is of the account's password, for who asks with that.
+    """
 
     id: int
     name: str
@@ -47,6 +51,7 @@ class Standing:
     administrator: bool
     scopes: str | None
     expires: int | None
+    proof: str
 
 
 def raise_version(connection: Connection) -> None:
@@ -59,7 +64,7 @@ def raise_version(connection: Connection) -> None:
 def standing(connection: Connection, account: int, token: int | None) -> Standing | None:
     """The account, unless it is gone or blocked, or the token is gone. Expiry is for the caller, who has the clock."""
     owner = accounts.alias("owner")
-    of_account = (accounts.c.id, accounts.c.name, accounts.c.kind, accounts.c.administrator)
+    of_account = (accounts.c.id, accounts.c.name, accounts.c.kind, accounts.c.administrator, accounts.c.password)
     query = (
         select(*of_account, tokens.c.scopes, tokens.c.expires)
         .select_from(accounts)
@@ -70,7 +75,8 @@ def standing(connection: Connection, account: int, token: int | None) -> Standin
     row = connection.execute(query).one_or_none()
     if row is None or (token is not None and row.scopes is None):
         return None
-    return Standing(*row)
+    proof = hashlib.sha256(row.password.encode()).hexdigest()[:16] if row.password else ""
+    return Standing(row.id, row.name, row.kind, row.administrator, row.scopes, row.expires, proof)
 
 
 def place_columns(account: int | None) -> tuple[ColumnElement[Any], ...]:

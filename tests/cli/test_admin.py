@@ -91,14 +91,16 @@ def test_a_blocked_user_is_kept_out_until_unblocked(
 
 def test_what_was_done_is_told_as_json(dockyard: Machine, data: str) -> None:
     def tell(*words: str) -> dict[str, str]:
-        told = dockyard("admin", "user", *words, "--data", data, "--format", "json", input=PASSWORD)
+        told = dockyard(*words, "--data", data, input=PASSWORD)
         found: dict[str, str] = json.loads(told.stdout)
         return found
 
     name = "admin.told"
-    made = tell("add", name, "--password-stdin")
-    blocked, unblocked = tell("block", name), tell("unblock", name)
-    changed, removed = tell("password", name, "--password-stdin"), tell("rm", "-f", name)
+    made = tell("admin", "user", "add", name, "--password-stdin", "--format", "json")
+    blocked = tell("admin", "user", "block", name, "--format", "json")
+    unblocked = tell("admin", "user", "unblock", name, "--format", "json")
+    changed = tell("admin", "user", "password", name, "--password-stdin", "--format", "json")
+    removed = tell("admin", "user", "rm", "-f", name, "--format", "json")
 
     assert [user["Name"] for user in (made, blocked, unblocked, changed, removed)] == [name] * 5
     assert [user["Status"] for user in (made, blocked, unblocked)] == ["active", "blocked", "active"]

@@ -25,6 +25,7 @@ COMMANDS = [
     ["org", "ls", "--hub", NOWHERE, "--insecure"],
     ["org", "create", "acme", "--hub", NOWHERE, "--insecure"],
     ["org", "rm", "acme", "--hub", NOWHERE, "--insecure"],
+    ["org", "set", "acme", "--public", "--hub", NOWHERE, "--insecure"],
     ["org", "members", "acme", "--hub", NOWHERE, "--insecure"],
     ["org", "add", "acme", "bob", "--hub", NOWHERE, "--insecure"],
     ["org", "remove", "acme", "bob", "--hub", NOWHERE, "--insecure"],

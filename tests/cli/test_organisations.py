@@ -30,6 +30,22 @@ def test_an_organisation_is_made_listed_and_removed(accounts_hub: Hub, machine: 
     assert ada.ok("org", "ls", "-q") == ""
 
 
+def test_an_organisation_says_what_its_new_repositories_are(accounts_hub: Hub, machine: Machines) -> None:
+    ada = new_user(accounts_hub, machine, "org-setter")
+    ada.ok("org", "create", "org-quiet")
+    changed = json.loads(ada.ok("org", "set", "org-quiet", "--private", "--full-name", "Quiet Ltd", "--format", "json"))
+    made = ada.ok("repo", "create", "org-quiet/app", "--format", "{{.Private}}")
+    again = ada.ok("org", "set", "org-quiet", "--public")
+    nothing = ada("org", "set", "org-quiet")
+    both = ada("org", "set", "org-quiet", "--public", "--private")
+
+    assert (changed["FullName"], changed["DefaultPrivate"], made) == ("Quiet Ltd", True, "true\n")
+    assert again == "org-quiet\n"
+    assert (nothing.returncode, both.returncode) == (125, 125)
+    assert "nothing to set" in nothing.stderr
+    assert "cannot specify both" in both.stderr
+
+
 def test_members_come_become_owners_and_go(accounts_hub: Hub, machine: Machines) -> None:
     ada = new_user(accounts_hub, machine, "org-owner")
     bob = new_user(accounts_hub, machine, "org-member")

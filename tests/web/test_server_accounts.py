@@ -8,6 +8,7 @@ import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,7 @@ from servers import ADMIN, DOCKYARD, Hub, Server, get, must, plain_environment, 
 
 from dockyard.config import ServeSettings
 from dockyard.errors import SettingInvalid
-from dockyard.web.exposure import check_exposure
+from dockyard.web.exposure import check_exposure, warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -257,3 +258,13 @@ def basic(name: str, password: str) -> dict[str, str]:
     from base64 import b64encode
 
     return {"Authorization": "Basic " + b64encode(f"{name}:{password}".encode()).decode()}
+
+
+def test_an_https_address_that_nobody_here_speaks_is_warned_of_unless_the_proxy_is_named() -> None:
+    behind = ServeSettings(url="https://hub.example")
+
+    assert "--trusted-proxies" in (warning(behind) or "")
+    assert warning(replace(behind, trusted_proxies=("127.0.0.1",))) is None
+    assert warning(replace(behind, tls_cert="cert.pem", tls_key="key.pem")) is None
+    assert warning(replace(behind, auth="none")) is None
+    assert warning(ServeSettings()) is None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from dockyard.cli.failures import plain, say
+from dockyard.cli.grammar import Misused
 from dockyard.cli.output import DOCUMENT_FORMAT, LIST_FORMAT, fill
 from dockyard.cli.session import Session
 from dockyard.cli.units import age, human_duration
@@ -213,3 +214,10 @@ def _value(value: Any) -> Any:
     if isinstance(value, dict):
         return record(value)
     return [_value(item) for item in value] if isinstance(value, list) else value
+
+
+def visibility(public: bool, private: bool) -> dict[str, bool]:
+    """What the two flags say together; Misused where both are given."""
+    if public and private:
+        raise Misused("conflicting options: cannot specify both --public and --private")
+    return {"private": private} if public or private else {}

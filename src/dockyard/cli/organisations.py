@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dockyard.cli import hubs
 from dockyard.cli.failures import plain
-from dockyard.cli.grammar import command
+from dockyard.cli.grammar import Misused, command
 from dockyard.cli.output import Columns, lines
 
 if TYPE_CHECKING:
@@ -63,6 +63,28 @@ def create(hub: hubs.Hub, name: str, full_name: str, form: str) -> None:
     It has the namespace of its name: repositories in it are its own.
     """
     hubs.show(hubs.record(hub.ask("POST", "/orgs", {"name": name, "full_name": full_name})), form, name)
+
+
+@command("[OPTIONS] ORGANISATION")
+@click.argument("name")
+@click.option("--public", is_flag=True, help="Let everybody pull what is pushed to new repositories")
+@click.option("--private", is_flag=True, help="Keep new repositories to those who have a right on them")
+@click.option("--full-name", metavar="string", help="Its name as people write it")
+@hubs.format_option
+@hubs.asks_hub
+def set_(hub: hubs.Hub, name: str, public: bool, private: bool, full_name: str | None, form: str) -> None:
+    """Change what an organisation's new repositories are, or its full name
+
+    Repositories that are there stay as they are.
+    """
+    from dockyard.content.hub import path
+
+    changes: dict[str, Any] = {f"default_{key}": value for key, value in hubs.visibility(public, private).items()}
+    if full_name is not None:
+        changes["full_name"] = full_name
+    if not changes:
+        raise Misused("nothing to set: give --public, --private or --full-name", ctx=click.get_current_context())
+    hubs.show(hubs.record(hub.ask("PATCH", path("orgs", name), changes)), form, name)
 
 
 @command("[OPTIONS] ORGANISATION [ORGANISATION...]")

@@ -69,7 +69,9 @@ def create(hub: hubs.Hub, repository: str, public: bool, private: bool, descript
     a repository too.
     """
     at, name = hub.repository(repository)
-    made = at.ask("POST", "/repositories", {"name": name, "description": description, **_visibility(public, private)})
+    made = at.ask(
+        "POST", "/repositories", {"name": name, "description": description, **hubs.visibility(public, private)}
+    )
     hubs.show(hubs.record(made), form, name)
 
 
@@ -105,7 +107,7 @@ def set_(hub: hubs.Hub, repository: str, public: bool, private: bool, descriptio
     """Change who may read a repository, or its description"""
     from dockyard.content.hub import repository_path
 
-    changes: dict[str, Any] = _visibility(public, private)
+    changes: dict[str, Any] = hubs.visibility(public, private)
     if description is not None:
         changes["description"] = description
     if not changes:
@@ -196,12 +198,6 @@ def row(item: hubs.Fields) -> dict[str, Any]:
         "PushedAt": item["pushed"] or "",
         "PushedSince": hubs.since(item["pushed"]),
     }
-
-
-def _visibility(public: bool, private: bool) -> dict[str, bool]:
-    if public and private:
-        raise Misused("conflicting options: cannot specify both --public and --private")
-    return {"private": private} if public or private else {}
 
 
 def _ask_for_name(name: RepositoryName, host: str) -> None:

@@ -58,6 +58,17 @@ def _check_passwords(settings: ServeSettings, host: str) -> None:
         )
 
 
+def warning(settings: ServeSettings) -> str | None:
+    """What an operator should know of settings that are taken. Pure."""
+    behind = settings.auth == "accounts" and settings.url.startswith("https://") and not settings.tls_cert
+    if not behind or settings.trusted_proxies:
+        return None
+    return (
+        "something in front of this hub has to speak https. Name it with --trusted-proxies ADDRESS: without, all "
+        "clients have its address, and failed logins of one count against all"
+    )
+
+
 def check_certificate(settings: ServeSettings) -> None:
     """Raise SettingInvalid where certificate and key can't be read or don't fit each other. Reads both files."""
     cert, key = settings.tls_cert, settings.tls_key

@@ -35,7 +35,7 @@ from granian.server import Server
 from dockyard.errors import SettingInvalid, Unavailable
 from dockyard.web import logs
 from dockyard.web.app import App, create_app
-from dockyard.web.exposure import check_certificate, check_exposure
+from dockyard.web.exposure import check_certificate, check_exposure, warning
 from dockyard.web.first_run import prepare
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def serve(settings: ServeSettings) -> None:
     """Serve until a signal says to end. SettingInvalid, Unavailable when it can't start; SystemExit when it fails."""
     check_exposure(settings)
     check_certificate(settings)
+    if text := warning(settings):
+        print(f"WARNING: {text}.", file=sys.stderr)
     host, port = settings.address
     with _reserve(host, port) as reserved:
         address, port = reserved.getsockname()[:2]

@@ -191,7 +191,7 @@ def test_who_is_no_browser_gets_text(pages_hub: Hub) -> None:
 
     assert status == 200
     assert headers["content-type"].startswith("text/plain")
-    assert f"dockyard push {pages_hub.host}/NAME:TAG" in body.decode()
+    assert f"dockyard push {pages_hub.host}/YOU/NAME:TAG" in body.decode()
     assert get(f"{pages_hub.url}/nowhere")[2] == b"Not Found"
 
 

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 if TYPE_CHECKING:
     from dockyard.web.pages.visit import Visit
 
-ABOUT = "This is a dockyard hub, a container registry. Push to it: dockyard push {host}/NAME:TAG\n"
+ABOUT = "This is a dockyard hub, a container registry. Push to it: dockyard push {host}/YOU/NAME:TAG\n"
 
 
 async def show(visit: Visit) -> Response:

@@ -178,6 +178,16 @@ def test_a_higher_right_never_allows_less(actor: Actor, action: Action, place: P
     assert allowed(actor, action, higher) or not allowed(actor, action, place)
 
 
+def test_who_has_the_right_hears_which_scope_the_token_lacks() -> None:
+    reader = replace(USER, scopes=closed({READ}))
+    own, others = refusal(reader, Action.PUSH, replace(PRIVATE, owned=True)), refusal(reader, Action.PUSH, PRIVATE)
+
+    assert isinstance(own, Denied)
+    assert own.hint == "The token lacks the scope write."
+    assert isinstance(others, Denied)
+    assert others.hint is None
+
+
 @pytest.mark.parametrize(
     ("actor", "action", "place", "error"),
     [

@@ -140,6 +140,8 @@ class Place:
 
 HUB = Place("", exists=True)
 
+DENIED = "requested access to the resource is denied"
+
 
 def right_at(actor: Actor, place: Place) -> Right:
     """What the actor has at the place, whatever credential they came with."""
@@ -164,9 +166,13 @@ def refusal(actor: Actor, action: Action, place: Place) -> DockyardError:
     """The error for what is not :func:`allowed`: it says the same of what is hidden and of what is not there."""
     if actor.kind is Kind.ANONYMOUS:
         return Unauthenticated("authentication required")
+    scope, right = _NEEDS[action]
+    if scope not in actor.scopes and right_at(actor, place) >= right:
+        # Who has the right hears what the credential lacks: nothing is hidden from them.
+        return Denied(DENIED, hint=f"The token lacks the scope {scope.value}.")
     blind = action in (Action.PUSH, Action.DELETE, Action.CREATE) or place is HUB
     if blind or (action is not Action.PULL and allowed(actor, Action.PULL, place)):
-        return Denied("requested access to the resource is denied")
+        return Denied(DENIED)
     return NameUnknown(f"there is no repository {place.name}")
 
 

@@ -72,7 +72,7 @@ def test_the_list_says_where_each_value_comes_from(dockyard: Machine, file: Path
     assert rows["serve.workers"] == "4 environment"
     assert rows["serve.listen"] == "127.0.0.1:5001 file"
     assert rows["context"] == "win flag"
-    assert rows["serve.auth"] == "none default"
+    assert rows["serve.auth"] == "accounts default"
     assert dockyard.ok("config", "ls", "-q").split() == all_keys()
 
 

@@ -143,10 +143,11 @@ def test_the_demo_serves_until_ctrl_c_on_another_port_where_5000_is_taken(hub: H
             if "Ctrl-C stops it" in line:
                 break
         address = next(word for line in lines if line.startswith("Your hub is at ") for word in line.split()[-1:])
-        status = get(f"{address}/v2/demo/hello/tags/list")[0]
+        status, _, page = get(f"{address}/")
         os.killpg(demo.pid, signal.SIGINT)
         code = demo.wait(60)
 
     assert any(f"Port {hub.port} is taken" in line for line in lines)
     assert (status, code) == (200, 0)
+    assert b"dockyard hub" in page
     assert list((tmp_path / "tmp").iterdir()) == []

@@ -18,6 +18,13 @@ def test_a_token_is_shown_once_and_listed_without_its_secret(ada: Api) -> None:
     assert made.json["token"]["expires"] > made.json["token"]["created"]
 
 
+def test_a_whole_number_may_be_written_with_a_point(ada: Api) -> None:
+    made = ada("POST", "/account/tokens", b'{"name": "ci", "scopes": ["read"], "expires_in": 3600.0}')
+    broken = ada("POST", "/account/tokens", b'{"name": "ci", "scopes": ["read"], "expires_in": 3600.5}')
+
+    assert (made.status, broken.status) == (201, 400)
+
+
 def test_a_revoked_token_is_refused_at_once(ada: Api, nobody: Api) -> None:
     made = ada.ok("POST", "/account/tokens", {"name": "ci", "scopes": ["read"]})
     assert nobody("GET", "/account", headers=bearer(made["secret"])).status == 200

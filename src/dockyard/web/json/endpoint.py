@@ -134,8 +134,8 @@ def read_body(kind: type[T], content_type: str | None, raw: bytes) -> T:
     if (content_type or "").partition(";")[0].strip().lower() != "application/json":
         raise Invalid("the body has to be JSON", hint="Send it with Content-Type: application/json.")
     try:
-        return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return msgspec.convert(_UNTYPED.decode(raw), kind)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"the body can't be read: {error}") from None
 
 
@@ -144,6 +144,15 @@ def compiled(path: str) -> re.Pattern[str]:
     parts = _BRACES.split(path)
     texts = [f"(?P<{part}>{PARAMETERS[part].pattern})" if n % 2 else re.escape(part) for n, part in enumerate(parts)]
     return re.compile("".join(texts))
+
+
+def _number(text: str) -> int | float:
+    # JSON has one kind of number, and JSON Schema takes 90.0 as an integer.
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
+_UNTYPED = msgspec.json.Decoder(float_hook=_number)
 
 
 def _read_query(kind: type[T], raw: bytes) -> T:

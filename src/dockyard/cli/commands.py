@@ -147,7 +147,9 @@ ORG = Branch(
         "members": Entry("dockyard.cli.organisations:members", "List the members of an organisation"),
         "remove": Entry("dockyard.cli.organisations:remove", "Take a user out of an organisation and its teams"),
         "rm": Entry("dockyard.cli.organisations:rm", "Remove one or more organisations that have no repositories"),
-        "set": Entry("dockyard.cli.organisations:set_", "Change what an organisation's new repositories are, or its full name"),
+        "set": Entry(
+            "dockyard.cli.organisations:set_", "Change what an organisation's new repositories are, or its full name"
+        ),
     },
     {"list": "ls"},
 )

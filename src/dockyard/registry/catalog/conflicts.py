@@ -27,12 +27,16 @@ def insert_or_update(connection: Connection, table: Table, row: Mapping[str, Any
     connection.execute(statement.on_conflict_do_update(index_elements=key, set_=values), row)
 
 
-def insert_or_add(connection: Connection, table: Table, row: Mapping[str, Any], *, count: str, latest: str) -> None:
-    """Insert the row, or add its ``count`` to the one that has its primary key, and set ``latest`` to its value."""
+def insert_or_add(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, count: str, latest: str
+) -> None:
+    """Insert each row, or add its ``count`` to the one that has its primary key, and set ``latest`` to its value."""
+    if not rows:
+        return
     statement = _insert(connection, table)
     key = [column.name for column in table.primary_key]
     values = {count: table.c[count] + statement.excluded[count], latest: statement.excluded[latest]}
-    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=values), row)
+    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=values), rows)
 
 
 def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:

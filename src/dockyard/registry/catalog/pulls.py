@@ -31,6 +31,7 @@ class Pulled:
 def add(connection: Connection, pulled: Iterable[Pulled]) -> None:
     """Add to the counts; a repository that is not there is left out."""
     known: dict[RepositoryName, int | None] = {}
+    rows: list[dict[str, object]] = []
     for item in pulled:
         if item.repository not in known:
             known[item.repository] = repositories.find(connection, item.repository)
@@ -38,4 +39,6 @@ def add(connection: Connection, pulled: Iterable[Pulled]) -> None:
         if repository is not None:
             row = {"repository": repository, "digest": item.digest, "day": item.day}
             row |= {"count": item.count, "last": item.last}
-            insert_or_add(connection, pulls, row, count="count", latest="last")
+            rows.append(row)
+    # One statement for all: building it for each takes a worker much of its time under load.
+    insert_or_add(connection, pulls, rows, count="count", latest="last")

@@ -158,7 +158,7 @@ _TOLD = {"403", "404", "409"}
 
 def json_api() -> str:
     """The page of the JSON API."""
-    document = api.DOCUMENT
+    document = api.document()
     problems = ["| status | when |", "|---|---|", *(f"| {status} | {what} |" for status, what in openapi.WHEN.items())]
     parts = [API.format(about=document["info"]["description"], problems="\n".join(problems))]
     nouns: dict[str, list[str]] = {}

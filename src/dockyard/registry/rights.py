@@ -94,10 +94,12 @@ class Rights:
 
     async def allowed(self, actor: Actor, action: Action, repository: RepositoryName) -> bool:
         """Whether the actor may do this to the repository now."""
+        if self.open_to_all:
+            return True
         place = await self.place(actor, repository)
         if access.allowed(actor, action, place):
             return True
-        if self._age and not self.open_to_all:
+        if self._age:
             self._read_at = float("-inf")
             place = await self.place(actor, repository)
         return access.allowed(actor, action, place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -44,7 +45,7 @@ HEADERS = (
 @endpoint("GET", "/openapi.json", "This API as an OpenAPI document", public=True)
 async def get_document(ask: Ask) -> dict[str, Any]:
     """Answer with the document."""
-    return DOCUMENT
+    return document()
 
 
 _MODULES = (account, tokens, accounts, organisations, teams, repositories, robots, search, audit, invitations, users)
@@ -54,7 +55,11 @@ ENDPOINTS = (
 )
 """Everything that there is under the prefix, in the order of the document."""
 
-DOCUMENT = openapi.document(ENDPOINTS)
+
+@cache
+def document() -> dict[str, Any]:
+    """The API as an OpenAPI document: made when it is first asked for, as every start would wait for it."""
+    return openapi.document(ENDPOINTS)
 
 
 def _table() -> list[tuple[re.Pattern[str], dict[str, Endpoint]]]:

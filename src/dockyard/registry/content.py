@@ -203,10 +203,10 @@ class Registry:
 
     async def blob(self, actor: Actor, repository: RepositoryName, digest: Digest) -> Blob:
         """Return a blob that the repository may show. BlobUnknown."""
-        if not await self.rights.allowed(actor, Action.PULL, repository):
-            place = await self.rights.place(actor, repository)
-            refused = access.refusal(actor, Action.PULL, place)
-            raise _no_blob(digest, repository) if isinstance(refused, NameUnknown) else refused
+        try:
+            await self.rights.require(actor, Action.PULL, repository)
+        except NameUnknown:
+            raise _no_blob(digest, repository) from None
         row = await self.database.look_up(blob_rows.BLOB, repository, await self._canonical(digest))
         if row is None:
             raise _no_blob(digest, repository)

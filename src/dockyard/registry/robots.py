@@ -10,7 +10,7 @@ from dockyard.registry.catalog import robots
 from dockyard.registry.names import check_team_name
 from dockyard.registry.profiles import NewRobot
 from dockyard.registry.repositories import check_right
-from dockyard.registry.tokens import LONGEST_LIFE, hashed, make_secret
+from dockyard.registry.tokens import check_life, hashed, make_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,8 +44,7 @@ class Robots:
         """
         await self._rights.require_account(actor, Action.MANAGE, namespace)
         check_team_name(name)
-        if expires_in is not None and not 0 < expires_in <= LONGEST_LIFE:
-            raise Invalid(f"a robot can't expire in {expires_in} seconds", hint="From 1 second to 10 years can be.")
+        check_life(expires_in, "robot")
         for repository, right in grants.items():
             check_right(right)
             if not repository.startswith(f"{namespace}/"):

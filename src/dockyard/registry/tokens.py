@@ -67,6 +67,12 @@ def hashed(secret: str) -> str:
     return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
 
 
+def check_life(seconds: int | None, what: str) -> None:
+    """Raise Invalid where a token can't hold so long; ``what`` is what has it, and ``None`` is for ever."""
+    if seconds is not None and not 0 < seconds <= LONGEST_LIFE:
+        raise Invalid(f"a {what} can't expire in {seconds} seconds", hint="From 1 second to 10 years can be.")
+
+
 class Tokens:
     """The tokens of a hub."""
 
@@ -89,8 +95,7 @@ class Tokens:
             raise Invalid("a token needs a scope", hint=f"Scopes are {', '.join(scope.value for scope in Scope)}.")
         if not closed(wanted) <= actor.scopes:
             raise Denied("a token can't do more than what it is made with")
-        if expires_in is not None and not 0 < expires_in <= LONGEST_LIFE:
-            raise Invalid(f"a token can't expire in {expires_in} seconds", hint="From 1 second to 10 years can be.")
+        check_life(expires_in, "token")
         secret, now = make_secret("personal"), self._now()
         expires = None if expires_in is None else now + expires_in * 1000
         names = sorted(scope.value for scope in wanted)

@@ -30,7 +30,7 @@ from dockyard.registry.schema import namespaces, repositories, state
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
     from dockyard.oci.reference import RepositoryName
 
@@ -132,6 +132,11 @@ def account_place(connection: Connection, account: int | None, name: str) -> Pla
     owner = connection.scalar(chosen)
     right = Right.NONE if owner is None else Right.READ
     return Place(name, exists=True, owned=found.id == account or bool(owner), right=right)
+
+
+def owned_organisations(actor: Actor) -> Select[int]:
+    """The ids of the organisations that the actor owns."""
+    return select(memberships.c.organisation).where(memberships.c.account == actor.id, memberships.c.owner)
 
 
 def readable(actor: Actor) -> ColumnElement[bool]:

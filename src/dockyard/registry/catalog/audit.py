@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, or_, select, true
 
 from dockyard.registry.access import Actor, Kind
-from dockyard.registry.account_schema import accounts, audit, memberships
+from dockyard.registry.account_schema import accounts, audit
+from dockyard.registry.catalog import access
 from dockyard.registry.profiles import AuditEntry, moment
 from dockyard.registry.schema import namespaces, repositories
 
@@ -89,8 +90,8 @@ def _visible(actor: Actor) -> ColumnElement[bool]:
     """Administrators see all; others what they did, and what belongs to them or to organisations that they own."""
     if actor.administrator:
         return true()
-    owned = select(memberships.c.organisation).where(memberships.c.account == actor.id, memberships.c.owner)
-    return or_(audit.c.actor == actor.id, audit.c.account == actor.id, audit.c.account.in_(owned))
+    own = audit.c.account == actor.id
+    return or_(audit.c.actor == actor.id, own, audit.c.account.in_(access.owned_organisations(actor)))
 
 
 def _shown(row: Row[Any]) -> AuditEntry:

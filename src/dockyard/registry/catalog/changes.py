@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select, update
 
-from dockyard.errors import ManifestUnknown, NameUnknown, Unsupported
+from dockyard.errors import ManifestUnknown, Unsupported
 from dockyard.oci.digest import Digest
 from dockyard.oci.manifest import Manifest
 from dockyard.registry.catalog import access, audit, blobs, manifests, removal, repositories, tags, uploads
@@ -65,7 +65,7 @@ def put(
 
 def untag(connection: Connection, repository: RepositoryName, tag: Tag, *, actor: Actor, now: int) -> Entry:
     """Take a tag away. NameUnknown, ManifestUnknown."""
-    at = _known(connection, repository)
+    at = repositories.known(connection, repository)
     if tags.find(connection, at, tag) is None:
         raise ManifestUnknown(f"there is no tag {tag} in {repository}")
     return _happen(connection, at, Untag(tag), actor, now)
@@ -73,7 +73,7 @@ def untag(connection: Connection, repository: RepositoryName, tag: Tag, *, actor
 
 def delete(connection: Connection, repository: RepositoryName, name: Digest, *, actor: Actor, now: int) -> Entry:
     """Remove a manifest with its tags. NameUnknown, ManifestUnknown; Unsupported while an index needs it."""
-    at = _known(connection, repository)
+    at = repositories.known(connection, repository)
     digest = blobs.canonical(connection, name)
     if not manifests.is_here(connection, at, digest):
         raise ManifestUnknown(f"there is no manifest {name} in {repository}")
@@ -95,7 +95,7 @@ def remove(
     connection: Connection, repository: RepositoryName, *, actor: Actor, now: int
 ) -> tuple[Entry | None, list[tuple[str, str]]]:
     """Remove the repository with all that is in it; return also its uploads, whose bytes are to go. NameUnknown."""
-    at = _known(connection, repository)
+    at = repositories.known(connection, repository)
     ended = uploads.of(connection, at)
     access.raise_version(connection)
     if repositories.was_pushed_to(connection, repository):
@@ -165,13 +165,13 @@ def mark_stored(connection: Connection, entries: Iterable[tuple[int, int]]) -> N
 
 def _happen(connection: Connection, repository: int, change: Change, actor: Actor, now: int) -> Entry:
     revision = repositories.next_revision(connection, repository)
-    name, created, namespace, namespace_created = repositories.describe(connection, repository)
+    name, created, namespace, namespace_created, account = repositories.describe(connection, repository)
     place = Place(repository, name, created, namespace, namespace_created or 0)
     record = Record(place, revision, now, actor.id, change)
     raw = encode(record)
     connection.execute(insert(changes), {"repository": repository, "revision": revision, "at": now, "record": raw})
     action, detail = _described(change)
-    audit.note_at(connection, actor, action, repository, now=now, detail=detail)
+    audit.note(connection, actor, action, name, account=account, now=now, detail=detail)
     apply(connection, repository, record)
     return Entry(repository, revision, raw)
 
@@ -189,13 +189,6 @@ def _described(change: Change) -> tuple[str, dict[str, object]]:
             return "blob.delete", {"digest": change.blob}
         case Remove():
             return "repository.remove", {}
-
-
-def _known(connection: Connection, repository: RepositoryName) -> int:
-    found = repositories.find(connection, repository)
-    if found is None:
-        raise NameUnknown(f"there is no repository {repository}")
-    return found
 
 
 def _restore_blobs(connection: Connection, repository: int, change: Put, at: int) -> None:

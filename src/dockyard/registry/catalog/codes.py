@@ -14,7 +14,7 @@ from dockyard.errors import NotFound
 from dockyard.registry.access import Kind
 from dockyard.registry.account_schema import accounts as account_rows
 from dockyard.registry.account_schema import codes, memberships
-from dockyard.registry.catalog import accounts, audit, members
+from dockyard.registry.catalog import access, accounts, audit, members
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,8 +83,7 @@ def visible(connection: Connection, actor: Actor, *, now: int) -> Sequence[Row[A
     """Invitations that the actor may see, the newest first: all, or those into organisations that they own."""
     query = _invitations(now)
     if not actor.administrator:
-        owned = select(memberships.c.organisation).where(memberships.c.account == actor.id, memberships.c.owner)
-        query = query.where(codes.c.organisation.in_(owned))
+        query = query.where(codes.c.organisation.in_(access.owned_organisations(actor)))
     return connection.execute(query.order_by(codes.c.id.desc())).all()
 
 

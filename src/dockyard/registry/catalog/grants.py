@@ -19,17 +19,9 @@ if TYPE_CHECKING:
     from dockyard.registry.access import Actor, Right
 
 
-def known(connection: Connection, repository: RepositoryName) -> int:
-    """The id of the repository. NameUnknown."""
-    found = repositories.find(connection, repository)
-    if found is None:
-        raise NameUnknown(f"there is no repository {repository}")
-    return found
-
-
 def collaborators(connection: Connection, repository: RepositoryName) -> list[Collaborator]:
     """Who has a right on the repository by name or team, each list by name: users, robots, teams. NameUnknown."""
-    at = known(connection, repository)
+    at = repositories.known(connection, repository)
     direct = (
         select(accounts.c.name, accounts.c.kind, account_grants.c.right)
         .join(account_grants, account_grants.c.account == accounts.c.id)
@@ -55,7 +47,7 @@ def grant(
 
     NameUnknown; Denied to oneself; Conflict for whom the namespace is, who has every right there.
     """
-    at = known(connection, repository)
+    at = repositories.known(connection, repository)
     found = _grantee(connection, repository, who)
     if found.id == actor.id:
         raise Denied("nobody grants a right to themselves")
@@ -71,7 +63,7 @@ def grant(
 
 def revoke(connection: Connection, actor: Actor, repository: RepositoryName, who: str, *, now: int) -> None:
     """Take the right of a user or robot away. NameUnknown where it has none."""
-    at = known(connection, repository)
+    at = repositories.known(connection, repository)
     account = select(accounts.c.id).where(accounts.c.name == who).scalar_subquery()
     gone = delete(account_grants).where(account_grants.c.repository == at, account_grants.c.account == account)
     if not connection.execute(gone).rowcount:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select, update
 
+from dockyard.errors import NameUnknown
 from dockyard.registry import access as rules
 from dockyard.registry.access import Action
 from dockyard.registry.account_schema import accounts
@@ -25,11 +26,19 @@ def find(connection: Connection, name: RepositoryName) -> int | None:
     return connection.scalar(select(repositories.c.id).where(repositories.c.name == name))
 
 
+def known(connection: Connection, name: RepositoryName) -> int:
+    """The id of the repository. NameUnknown."""
+    found = find(connection, name)
+    if found is None:
+        raise NameUnknown(f"there is no repository {name}")
+    return found
+
+
 def ensure(connection: Connection, name: RepositoryName, actor: Actor, now: int) -> int:
     """The id of the repository, which is made where there is none, as its namespace's account wants new ones."""
-    known = find(connection, name)
-    if known is not None:
-        return known
+    there = find(connection, name)
+    if there is not None:
+        return there
     # It may have been there when the actor was let in by a right on it, and have been removed since.
     rules.require(actor, Action.PUSH, access.place(connection, actor.id, name))
     return make(connection, name, actor, now)
@@ -73,10 +82,15 @@ def restore(
     insert_new(connection, repositories, row | {"private": namespace is not None, "description": ""})
 
 
-def describe(connection: Connection, id: int) -> Row[str, int, int | None, int | None]:
-    """Name, time of making, namespace and the namespace's time of making."""
-    columns = (repositories.c.name, repositories.c.created, repositories.c.namespace, namespaces.c.created)
-    query = select(*columns).select_from(repositories).outerjoin(namespaces).where(repositories.c.id == id)
+def describe(connection: Connection, id: int) -> Row[str, int, int | None, int | None, int | None]:
+    """Name, time of making, namespace, the namespace's time of making and its account."""
+    columns = (repositories.c.name, repositories.c.created, repositories.c.namespace)
+    query = (
+        select(*columns, namespaces.c.created, namespaces.c.account)
+        .select_from(repositories)
+        .outerjoin(namespaces)
+        .where(repositories.c.id == id)
+    )
     return connection.execute(query).one()
 
 

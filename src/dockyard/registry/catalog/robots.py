@@ -10,7 +10,7 @@ from dockyard.errors import Conflict, NameUnknown
 from dockyard.registry.account_schema import account_grants, accounts, tokens
 from dockyard.registry.catalog import access, audit
 from dockyard.registry.catalog import accounts as accounts_of
-from dockyard.registry.catalog import grants as grants_of
+from dockyard.registry.catalog import repositories as repositories_of
 from dockyard.registry.catalog import tokens as tokens_of
 from dockyard.registry.profiles import Grant, Robot, moment, moment_or_none, right_name
 from dockyard.registry.schema import namespaces, repositories
@@ -46,7 +46,7 @@ def create(
     row |= {"totp_secret": None, "totp_confirmed": False, "totp_last": 0}
     made: int = connection.scalars(insert(accounts).returning(accounts.c.id), row).one()
     rights = [
-        {"repository": grants_of.known(connection, repository), "account": made, "right": int(right)}
+        {"repository": repositories_of.known(connection, repository), "account": made, "right": int(right)}
         for repository, right in sorted(grants.items())
     ]
     if rights:

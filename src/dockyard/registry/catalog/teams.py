@@ -10,7 +10,7 @@ from dockyard.errors import Conflict, Invalid, NameUnknown
 from dockyard.registry.account_schema import accounts, team_grants, team_members, teams
 from dockyard.registry.catalog import access, audit
 from dockyard.registry.catalog import accounts as accounts_of
-from dockyard.registry.catalog import grants as grants_of
+from dockyard.registry.catalog import repositories as repositories_of
 from dockyard.registry.catalog.conflicts import insert_new, insert_or_update
 from dockyard.registry.catalog.members import is_member, organisation
 from dockyard.registry.profiles import Grant, Member, Team, moment, right_name
@@ -119,7 +119,7 @@ def grant(
     owner, found = _known(connection, name, team)
     if not repository.startswith(f"{name}/"):
         raise Invalid(f"{repository} is not in the namespace of {name}: its teams have rights there only")
-    at = grants_of.known(connection, repository)
+    at = repositories_of.known(connection, repository)
     row = {"repository": at, "team": found, "right": int(right)}
     insert_or_update(connection, team_grants, row, update=("right",))
     access.raise_version(connection)

@@ -86,11 +86,6 @@ def revoke_logins(connection: Connection, account: int) -> None:
     _remove(connection, list(connection.scalars(logins)))
 
 
-def revoke_all(connection: Connection, account: int) -> None:
-    """Take away every token of the account."""
-    _remove(connection, list(connection.scalars(select(tokens.c.id).where(tokens.c.account == account))))
-
-
 def drop_old_logins(connection: Connection, account: int, name: str, *, keep: int, of_all: int, now: int) -> None:
     """Take away the account's logins that are over, and all but the newest ``keep`` of this name, ``of_all`` in all."""
     logins = select(tokens.c.id).where(tokens.c.account == account, tokens.c.kind == "login")

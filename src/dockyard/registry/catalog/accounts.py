@@ -76,15 +76,22 @@ def create(
     known = connection.scalar(select(accounts.c.id).where(accounts.c.name == name))
     if known is not None or (namespace is not None and (namespace.account is not None or not claim)):
         raise Conflict(f"the name {name} is taken")
-    row = {"kind": kind, "name": name, "created": now, "owner": None, "full_name": full_name, "email": email}
-    row |= {"default_private": False, "administrator": administrator, "blocked": None, "password": password}
-    row |= {"totp_secret": None, "totp_confirmed": False, "totp_last": 0}
-    made: int = connection.scalars(insert(accounts).returning(accounts.c.id), row).one()
+    about = {"full_name": full_name, "email": email, "password": password, "administrator": administrator}
+    made = add(connection, kind, name, now, **about)
     if namespace is None:
         connection.execute(insert(namespaces), {"name": name, "created": now, "account": made})
     else:
         connection.execute(update(namespaces).where(namespaces.c.id == namespace.id).values(account=made))
     access.raise_version(connection)
+    return made
+
+
+def add(connection: Connection, kind: str, name: str, now: int, **values: Any) -> int:
+    """Insert an account's row, with ``values`` beside what every new one has; return its id."""
+    row = {"kind": kind, "name": name, "created": now, "owner": None, "full_name": "", "email": ""}
+    row |= {"default_private": False, "administrator": False, "blocked": None, "password": None}
+    row |= {"totp_secret": None, "totp_confirmed": False, "totp_last": 0}
+    made: int = connection.scalars(insert(accounts).returning(accounts.c.id), row | values).one()
     return made
 
 

@@ -41,10 +41,7 @@ def create(
     full = f"{namespace}+{name}"
     if connection.scalar(select(accounts.c.id).where(accounts.c.name == full)) is not None:
         raise Conflict(f"there is a robot {full} already")
-    row = {"kind": "robot", "name": full, "created": now, "owner": owner, "full_name": "", "email": ""}
-    row |= {"default_private": True, "administrator": False, "blocked": None, "password": None}
-    row |= {"totp_secret": None, "totp_confirmed": False, "totp_last": 0}
-    made: int = connection.scalars(insert(accounts).returning(accounts.c.id), row).one()
+    made = accounts_of.add(connection, "robot", full, now, owner=owner)
     rights = [
         {"repository": repositories_of.known(connection, repository), "account": made, "right": int(right)}
         for repository, right in sorted(grants.items())
